@@ -1,0 +1,88 @@
+//! Real servers for the book: start one on loopback, use it, leave nothing behind.
+//!
+//! A chapter explains a mechanism with a program of its own. This crate puts the
+//! same question to the servers that people run, and prints what they did.
+//!
+//! | module | what it does | what it may know of |
+//! |---|---|---|
+//! | [`program`] | finds an installed server | the file system |
+//! | [`port`] | reserves a free port of 127.0.0.1 | the kernel |
+//! | [`guard`] | ends a server when this process is gone | `sh`, process groups |
+//! | [`launch`] | starts, stops, kills, restarts a server | the three above |
+//! | [`http`] | the smallest HTTP client | nothing of this crate |
+//! | [`backend`] | HTTP servers in threads, to put behind a balancer | `port` |
+//! | [`machine`] | the "measured on" line | `program` |
+//! | [`load_balancer`] | the comparison for that chapter | all of the above |
+//!
+//! Adding a server is one [`Program`](program::Program) constant and one
+//! [`Launch`](launch::Launch):
+//!
+//! ```no_run
+//! use real::launch::{http_answers, Launch};
+//! use real::program::NGINX;
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! let nginx = Launch::new(NGINX)
+//!     .file(
+//!         "nginx.conf",
+//!         "pid ${FOLDER}/pid; events {} http { server { listen 127.0.0.1:${PORT};
+//!          location / { return 200 hello; } } }",
+//!     )
+//!     .args(["-c", "${FOLDER}/nginx.conf", "-g", "daemon off;"])
+//!     .ready(http_answers("/"))
+//!     .start()?;
+//! println!("{}", real::http::get(nginx.addr(), "/")?.body);
+//! # Ok(()) // the server ends here, with everything it started
+//! # }
+//! ```
+//!
+//! Deliberately absent: no fixed port, no path outside a temporary folder, no global
+//! state, no `unsafe`, no wait without an end.
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+#[cfg(not(unix))]
+compile_error!(
+    "these servers are started as Unix processes: use Linux, macOS or WSL"
+);
+
+pub mod backend;
+pub mod guard;
+pub mod http;
+pub mod launch;
+pub mod load_balancer;
+pub mod machine;
+pub mod port;
+pub mod program;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// What a program's `main` returns: an error becomes one line on standard error, its
+/// causes behind it, and exit code 1.
+pub fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Asks `done` again and again, every few milliseconds, until it says yes.
+/// Returns whether it did before `at_most` had passed; it is asked at least once.
+pub fn wait_until(at_most: Duration, mut done: impl FnMut() -> bool) -> bool {
+    const PAUSE: Duration = Duration::from_millis(3);
+    let start = Instant::now();
+    loop {
+        if done() {
+            return true;
+        }
+        if start.elapsed() >= at_most {
+            return false;
+        }
+        std::thread::sleep(PAUSE);
+    }
+}

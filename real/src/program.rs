@@ -1,0 +1,186 @@
+//! Which server programs there are, and where they are installed.
+//!
+//! May know of the file system and the environment; starts nothing but `<server>
+//! -v`.
+
+use anyhow::{Context, Result};
+use std::fmt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// NGINX, the web server and HTTP balancer.
+pub const NGINX: Program = Program::new("nginx", "nginx");
+/// HAProxy, the TCP and HTTP balancer.
+pub const HAPROXY: Program = Program::new("haproxy", "haproxy");
+
+/// Where Debian puts servers; not in every user's `PATH`.
+const SERVER_FOLDERS: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
+
+/// A server program and the Debian package that brings it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Program {
+    name: &'static str,
+    package: &'static str,
+    version_argument: &'static str,
+}
+
+impl Program {
+    /// A program file `name` that comes with the Debian package `package`.
+    pub const fn new(name: &'static str, package: &'static str) -> Program {
+        Program { name, package, version_argument: "-v" }
+    }
+
+    /// The argument that makes it print its version, where it is not `-v`.
+    pub const fn version_argument(self, version_argument: &'static str) -> Program {
+        Program { version_argument, ..self }
+    }
+
+    /// The name of the program file.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The program file, looked for in `PATH`, `/usr/sbin` and `/usr/local/sbin`.
+    ///
+    /// # Errors
+    /// [`NotInstalled`] when it is in none of them.
+    pub fn path(&self) -> Result<PathBuf, NotInstalled> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path)
+            .chain(SERVER_FOLDERS.iter().map(PathBuf::from))
+            .map(|folder| folder.join(self.name))
+            .find(|file| file.is_file())
+            .ok_or(NotInstalled { name: self.name, package: self.package })
+    }
+
+    /// The version it prints of itself, such as `1.22.1`: the first digits and dots.
+    ///
+    /// # Errors
+    /// When it is not installed, cannot be run, or prints no version.
+    pub fn version(&self) -> Result<String> {
+        let output = Command::new(self.path()?)
+            .arg(self.version_argument)
+            .stdin(Stdio::null())
+            .output()
+            .with_context(|| {
+                format!("run {} {}", self.name, self.version_argument)
+            })?;
+        // NGINX prints it on standard error, HAProxy on standard output.
+        let printed = [output.stdout, output.stderr].concat();
+        let printed = String::from_utf8_lossy(&printed).into_owned();
+        first_version(&printed).with_context(|| {
+            format!("no version in what {} printed: {printed}", self.name)
+        })
+    }
+}
+
+/// The first run of digits and dots in `text` that has a dot between two digits.
+fn first_version(text: &str) -> Option<String> {
+    text.split(|c: char| !(c.is_ascii_digit() || c == '.'))
+        .map(|word| word.trim_matches('.'))
+        .find(|word| word.contains('.'))
+        .map(str::to_owned)
+}
+
+/// A server is missing on this machine. Its text is one line that says what to type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotInstalled {
+    name: &'static str,
+    package: &'static str,
+}
+
+impl fmt::Display for NotInstalled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let NotInstalled { name, package } = self;
+        write!(f, "{name} is not installed: sudo apt-get install {package}")
+    }
+}
+
+impl std::error::Error for NotInstalled {}
+
+/// For tests: turns "this server is missing" into `None`, after saying so, on a
+/// reader's machine, and leaves it an error where `CI=true` is set. Other errors
+/// stay errors.
+///
+/// ```no_run
+/// # use real::{launch::Launch, program::{skip_if_missing, NGINX}};
+/// # fn test() -> anyhow::Result<()> {
+/// let Some(nginx) = skip_if_missing(Launch::new(NGINX).start())? else {
+///     return Ok(());
+/// };
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+/// Every error but a missing server outside CI.
+pub fn skip_if_missing<T>(outcome: Result<T>) -> Result<Option<T>> {
+    let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");
+    // Not eprintln!: the test harness swallows that when a test passes.
+    skip_unless(in_ci, outcome, &mut std::io::stderr().lock())
+}
+
+/// [`skip_if_missing`] with its surroundings as arguments.
+fn skip_unless<T>(
+    in_ci: bool,
+    outcome: Result<T>,
+    say: &mut dyn std::io::Write,
+) -> Result<Option<T>> {
+    match outcome {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if !in_ci && error.is::<NotInstalled>() => {
+            writeln!(say, "skipped: {error}")
+                .context("say that a test was skipped")?;
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MISSING: Program = Program::new("no-such-server", "no-such-package");
+    const LINE: &str =
+        "no-such-server is not installed: sudo apt-get install no-such-package";
+
+    #[test]
+    fn a_missing_server_names_its_package_in_one_line() {
+        let error = MISSING.path().expect_err("there is no such server");
+        assert_eq!(error.to_string(), LINE);
+        let error = MISSING.version().expect_err("there is no such server");
+        assert_eq!(format!("{error:?}").lines().next(), Some(LINE));
+    }
+
+    #[test]
+    fn a_missing_server_skips_a_test_aloud_and_fails_it_in_ci() {
+        let missing = || MISSING.path().map_err(anyhow::Error::from);
+        let mut said = Vec::new();
+        let outcome =
+            skip_unless(false, missing(), &mut said).expect("skipped, not failed");
+        assert_eq!(outcome, None);
+        assert_eq!(String::from_utf8_lossy(&said), format!("skipped: {LINE}\n"));
+
+        let mut said = Vec::new();
+        let error =
+            skip_unless(true, missing(), &mut said).expect_err("CI must fail");
+        assert_eq!((error.to_string().as_str(), said.len()), (LINE, 0));
+    }
+
+    #[test]
+    fn other_errors_are_never_skipped() {
+        let broken: Result<()> = Err(anyhow::anyhow!("broken configuration"));
+        assert!(skip_unless(false, broken, &mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn the_version_is_found_in_what_servers_print() {
+        let version = |text| first_version(text).unwrap_or_default();
+        assert_eq!(version("nginx version: nginx/1.22.1"), "1.22.1");
+        assert_eq!(
+            version("HAProxy version 2.6.12-1+deb12u4 2026/10/17 - ..."),
+            "2.6.12"
+        );
+        assert_eq!(version("no digits. None."), "");
+    }
+}

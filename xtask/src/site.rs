@@ -1,0 +1,145 @@
+//! Builds the whole site: every page, with its diagrams drawn in.
+//!
+//! A site is written beside its destination and swapped in when it is complete, so a failed
+//! build leaves the last good output as it was.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use mdbook_html::HtmlHandlebars;
+use mdbook_renderer::{RenderContext, Renderer};
+
+use crate::figures::{self, Drawings};
+use crate::{book, check};
+
+/// A file that every site built here holds, by which `swap_in` knows what it may replace.
+const MARK: &str = ".system-design-notes";
+
+/// What a build made.
+pub struct Report {
+    /// Pages written, the print page and the 404 page among them.
+    pub pages: usize,
+    /// Diagrams drawn or taken over from an earlier build.
+    pub diagrams: usize,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Renders the book of `root` into the empty folder `dest`, drawing what `drawings` does not
+/// hold yet.
+///
+/// # Errors
+/// Everything that would leave a page wrong: a missing include or anchor, a diagram that does
+/// not parse, a chapter without a file. Each is named with its file and line.
+pub fn render(root: &Path, dest: &Path, drawings: &mut Drawings) -> Result<Report> {
+    let start = Instant::now();
+    check::refuse_unbuildable(root)?;
+    let prepared = book::prepare(root)?;
+    let mut context = RenderContext::new(root, prepared.book, prepared.config.clone(), dest);
+    context.chapter_titles.extend(prepared.chapter_titles);
+    HtmlHandlebars::new()
+        .render(&context)
+        .context("mdBook could not write the pages")?;
+    let mut pages = 0;
+    for page in files_below(dest)? {
+        if page.extension().is_none_or(|extension| extension != "html") {
+            continue;
+        }
+        let html =
+            fs::read_to_string(&page).with_context(|| format!("cannot read {}", page.display()))?;
+        let drawn = figures::draw_into(&html, &prepared.diagrams, drawings)?;
+        if drawn != html {
+            fs::write(&page, drawn).with_context(|| format!("cannot write {}", page.display()))?;
+        }
+        pages += 1;
+    }
+    drawings.retain(|(id, source), _| {
+        prepared
+            .diagrams
+            .iter()
+            .any(|diagram| diagram.id == *id && diagram.source == *source)
+    });
+    fs::write(
+        dest.join(MARK),
+        "Built by `cargo xtask build`, which replaces this folder whole.\n",
+    )
+    .with_context(|| format!("cannot write to {}", dest.display()))?;
+    Ok(Report {
+        pages,
+        diagrams: prepared.diagrams.len(),
+        took: start.elapsed(),
+    })
+}
+
+/// Builds the site into `dest`, replacing an earlier site there only once the new one is whole.
+///
+/// # Errors
+/// As for [`render`]; also when `dest` holds anything that is not an earlier site, which is then
+/// left alone.
+pub fn build(root: &Path, dest: &Path) -> Result<Report> {
+    refuse_foreign(dest)?;
+    let parent = match dest.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
+    let beside = tempfile::Builder::new()
+        .prefix(".site-")
+        .tempdir_in(parent)
+        .with_context(|| format!("cannot write beside {}", dest.display()))?;
+    let fresh = beside.path().join("new");
+    fs::create_dir(&fresh)?;
+    let report = render(root, &fresh, &mut Drawings::new())?;
+    if dest.exists() {
+        fs::rename(dest, beside.path().join("old"))
+            .with_context(|| format!("cannot move the earlier {} aside", dest.display()))?;
+    }
+    fs::rename(&fresh, dest)
+        .with_context(|| format!("cannot put the site at {}", dest.display()))?;
+    Ok(report)
+}
+
+fn refuse_foreign(dest: &Path) -> Result<()> {
+    if !dest.exists() {
+        return Ok(());
+    }
+    if !dest.is_dir() {
+        bail!("{} is a file: name a folder with --dest", dest.display());
+    }
+    let empty = fs::read_dir(dest)
+        .with_context(|| format!("cannot read {}", dest.display()))?
+        .next()
+        .is_none();
+    if empty || dest.join(MARK).exists() {
+        return Ok(());
+    }
+    bail!(
+        "{} holds files that no earlier build wrote: remove it or name another folder with --dest",
+        dest.display()
+    );
+}
+
+/// Every file below `folder`, in order of its path.
+///
+/// # Errors
+/// When a folder cannot be read, with its path.
+pub fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in
+            fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?
+        {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
