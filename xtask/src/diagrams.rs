@@ -4,8 +4,8 @@
 //! drawing looks like (colours, line widths) stands in `assets/diagrams.css`, once for the whole
 //! site, in place of the 15 KB of style that each drawing would otherwise carry.
 
-use std::collections::BTreeSet;
-use std::sync::LazyLock;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use merman::svg::{
@@ -21,6 +21,9 @@ use quick_xml::{Reader, Writer};
 
 /// The font that a drawing is laid out for; `assets/diagrams.css` names the same.
 const FONT_FAMILY: &str = "Arial, Helvetica, sans-serif";
+
+/// How many verdicts are remembered: several times the diagrams of a large book.
+const VERDICTS_MAX: usize = 1000;
 
 /// The colours of mermaid's default theme and the custom property of `assets/diagrams.css` that
 /// stands in for each.
@@ -52,13 +55,27 @@ const COLOURS: &[(&str, &str)] = &[
     ("lightgrey", "--diagram-line"),
 ];
 
-/// Draws one mermaid source as an SVG element of one line, named for nothing on a page yet.
+/// Whether the site can draw a mermaid source. Verdicts are remembered, because `serve` asks for
+/// the same sources at each rebuild.
 ///
 /// # Errors
 /// The parser's own words when the source is not a diagram that the site can draw.
-pub fn draw(source: &str) -> Result<String, String> {
-    let raw = render(source, "diagram")?;
-    site_svg(&raw, "diagram", None).map_err(|error| format!("{error:#}"))
+pub fn draw(source: &str) -> Result<(), String> {
+    static VERDICTS: LazyLock<Mutex<HashMap<String, Result<(), String>>>> =
+        LazyLock::new(Mutex::default);
+    let verdicts = || VERDICTS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(verdict) = verdicts().get(source) {
+        return verdict.clone();
+    }
+    let verdict = draw_for_page(source, "diagram", "caption")
+        .map(drop)
+        .map_err(|error| format!("{error:#}"));
+    let mut verdicts = verdicts();
+    if verdicts.len() >= VERDICTS_MAX {
+        verdicts.clear();
+    }
+    verdicts.insert(source.to_owned(), verdict.clone());
+    verdict
 }
 
 /// Draws one mermaid source for a page. `id` prefixes every id in the drawing, so that two
@@ -70,7 +87,7 @@ pub fn draw(source: &str) -> Result<String, String> {
 /// reader's theme.
 pub fn draw_for_page(source: &str, id: &str, caption_id: &str) -> Result<String> {
     let raw = render(source, id).map_err(anyhow::Error::msg)?;
-    site_svg(&raw, id, Some(caption_id))
+    site_svg(&raw, id, caption_id)
 }
 
 fn render(source: &str, id: &str) -> Result<String, String> {
@@ -147,7 +164,7 @@ fn text_width_px(text: &str, style: &TextStyle) -> f64 {
 
 /// Makes a drawing of merman's into one of the site's: no style element, no colour of its own,
 /// no marker that nothing points to, coordinates to two decimals, all on one line.
-fn site_svg(raw: &str, id: &str, caption_id: Option<&str>) -> Result<String> {
+fn site_svg(raw: &str, id: &str, caption_id: &str) -> Result<String> {
     let used = referenced_ids(raw)?;
     let mut reader = Reader::from_str(raw);
     let mut writer = Writer::new(Vec::new());
@@ -236,12 +253,12 @@ fn is_dead(element: &BytesStart, used: &BTreeSet<String>) -> Result<bool> {
 }
 
 /// One element with the attributes that the site keeps. `root` is given for the outermost one,
-/// with the id of its caption if it has one.
+/// with the id of its caption.
 fn mend<'a>(
     element: &'a BytesStart,
     id: &str,
     used: &BTreeSet<String>,
-    root: Option<Option<&str>>,
+    root: Option<&str>,
 ) -> Result<BytesStart<'a>> {
     let name = element.name().as_ref().to_owned();
     let mut mended = BytesStart::new(name);
@@ -275,9 +292,7 @@ fn mend<'a>(
     if let Some(caption_id) = root {
         mended.push_attribute(("id", id));
         mended.push_attribute(("role", "img"));
-        if let Some(caption_id) = caption_id {
-            mended.push_attribute(("aria-labelledby", caption_id));
-        }
+        mended.push_attribute(("aria-labelledby", caption_id));
     }
     if !style.is_empty() {
         mended.push_attribute(("style", style.as_str()));
@@ -438,7 +453,8 @@ mod tests {
     #[test]
     fn the_same_source_is_drawn_the_same_twice() {
         for (family, source) in FAMILIES {
-            assert_eq!(draw(source), draw(source), "{family}");
+            let drawn = || draw_for_page(source, "one-1", "c").expect(family);
+            assert_eq!(drawn(), drawn(), "{family}");
         }
     }
 

@@ -105,7 +105,7 @@ fn culprit(lines: &[String]) -> Option<usize> {
 
 /// Draws a diagram; that the drawing library falls over is the diagram's fault too, and is told
 /// without a backtrace.
-fn draw(source: &str) -> Result<String, String> {
+fn draw(source: &str) -> Result<(), String> {
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
     let drawn = panic::catch_unwind(|| crate::diagrams::draw(source));

@@ -20,6 +20,7 @@ mod summary;
 mod text;
 
 use std::fmt;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -86,8 +87,14 @@ const RULES: [Rule; 9] = [
 pub fn run(root: &Path, external: bool) -> Result<ExitCode> {
     let site = Site::read(root)?;
     let findings = judge(&site, &RULES);
-    for finding in &findings {
-        println!("{finding}");
+    let lines: String = findings
+        .iter()
+        .map(|finding| format!("{finding}\n"))
+        .collect();
+    match std::io::stdout().write_all(lines.as_bytes()) {
+        // Somebody who reads only the first findings, with `| head`, has what they wanted.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        written => written.context("cannot print the findings")?,
     }
     eprintln!(
         "check: {}, {}, {}, {}",
