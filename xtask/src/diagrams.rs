@@ -25,6 +25,10 @@ const FONT_FAMILY: &str = "Arial, Helvetica, sans-serif";
 /// How many verdicts are remembered: several times the diagrams of a large book.
 const VERDICTS_MAX: usize = 1000;
 
+/// How far a drawing shrinks on a narrow page before it scrolls in its frame: its words of 16 px
+/// stay at 10 px.
+const SCALE_MIN: f64 = 0.625;
+
 /// The colours of mermaid's default theme and the custom property of `assets/diagrams.css` that
 /// stands in for each.
 const COLOURS: &[(&str, &str)] = &[
@@ -97,7 +101,11 @@ fn render(source: &str, id: &str) -> Result<String, String> {
             "look": "classic",
             "fontFamily": FONT_FAMILY,
             "htmlLabels": true,
-            "flowchart": { "htmlLabels": true, "wrappingWidth": 200 },
+            // Boxes as narrow as their words: a drawing has to be read on a phone.
+            "flowchart": {
+                "htmlLabels": true, "wrappingWidth": 200, "minNodeWidth": 40, "nodeSpacing": 30,
+            },
+            "state": { "minNodeWidth": 40 },
             "class": { "htmlLabels": true },
         }));
         Renderer::new()
@@ -290,6 +298,10 @@ fn mend<'a>(
         }
     }
     if let Some(caption_id) = root {
+        if let Some(view) = element.try_get_attribute("viewBox")? {
+            let width: f64 = view.value.split_whitespace().nth(2).unwrap_or("0").parse()?;
+            style.push_str(&format!("min-width:{:.0}px;", width * SCALE_MIN));
+        }
         mended.push_attribute(("id", id));
         mended.push_attribute(("role", "img"));
         mended.push_attribute(("aria-labelledby", caption_id));
@@ -411,6 +423,10 @@ mod tests {
             assert!(
                 svg.contains(r#"aria-labelledby="one-1-caption""#),
                 "{family}"
+            );
+            assert!(
+                svg.contains("min-width:"),
+                "{family} shrinks until it cannot be read"
             );
             let coloured = svg.split(['"', ':', ';']).find(|part| {
                 part.len() > 3
