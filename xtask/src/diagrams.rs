@@ -299,7 +299,12 @@ fn mend<'a>(
     }
     if let Some(caption_id) = root {
         if let Some(view) = element.try_get_attribute("viewBox")? {
-            let width: f64 = view.value.split_whitespace().nth(2).unwrap_or("0").parse()?;
+            let width: f64 = view
+                .value
+                .split_whitespace()
+                .nth(2)
+                .unwrap_or("0")
+                .parse()?;
             style.push_str(&format!("min-width:{:.0}px;", width * SCALE_MIN));
         }
         mended.push_attribute(("id", id));
