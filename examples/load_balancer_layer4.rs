@@ -6,8 +6,9 @@
 //! not: a connection whose server dies is lost.
 //!
 //! Simplified: two blocking threads a connection, where a real one serves many
-//! thousands from one thread with epoll, or forwards packets in the kernel. The
-//! active check runs when `tick` is called, not every two seconds.
+//! thousands from one thread with epoll, or forwards packets in the kernel. One
+//! silent direction ends a connection, where a real one waits for both. The active
+//! check runs when `tick` is called, not every two seconds.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 const CONNECTIONS_MAX: usize = 64;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30); // of either direction
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 const FALL: u32 = 3; // failures in a row that take a server out
 const RISE: u32 = 2; // successes in a row that put it back
@@ -41,6 +42,7 @@ impl Backend {
     }
 }
 
+#[derive(Default)]
 struct Balancer {
     backends: Mutex<Vec<Backend>>,
     closed: Condvar, // some connection ended
@@ -158,20 +160,16 @@ fn copy(mut from: &TcpStream, mut to: &TcpStream) {
 fn balance(servers: &[&Server]) -> io::Result<(Arc<Balancer>, SocketAddr)> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let addr = listener.local_addr()?;
-    let backend = |server: &&Server| Backend {
+    let balancer = Arc::<Balancer>::default();
+    let backends = servers.iter().map(|server| Backend {
         name: server.name,
         addr: server.addr,
         up: true,
         against: 0,
         draining: false,
         open: 0,
-    };
-    let balancer = Arc::new(Balancer {
-        backends: Mutex::new(servers.iter().map(backend).collect()),
-        closed: Condvar::new(),
-        turn: AtomicUsize::new(0),
-        clients: AtomicUsize::new(0),
     });
+    balancer.backends().extend(backends);
     let accepting = Arc::clone(&balancer);
     thread::spawn(move || accepting.accept(&listener));
     Ok((balancer, addr))
@@ -218,7 +216,7 @@ impl Server {
 fn serve(name: char, stream: TcpStream) {
     thread::spawn(move || {
         for _ in BufReader::new(&stream).lines().map_while(Result::ok) {
-            let _ = writeln!(&stream, "{name}");
+            let _ = (&stream).write_all(format!("{name}\n").as_bytes());
         }
         stream.shutdown(Shutdown::Both)
     });
@@ -291,8 +289,8 @@ mod tests {
     fn connections_beyond_the_limit_are_closed_at_once() {
         let server = Server::start('s', "127.0.0.1:0").expect("loopback");
         let (_, addr) = balance(&[&server]).expect("loopback");
-        let open = [0; CONNECTIONS_MAX].map(|_| TcpStream::connect(addr));
-        let open = open.map(|stream| stream.expect("loopback"));
+        let connect = |_| TcpStream::connect(addr).expect("loopback");
+        let open = [0; CONNECTIONS_MAX].map(connect);
         assert!(open.iter().all(|stream| ask(stream) == 's'));
         assert_eq!(ask_new(1, addr).expect("loopback"), "-");
     }

@@ -6,7 +6,8 @@
 //! doubt about where a message ends is refused.
 //!
 //! Simplified: GET and POST only, whole messages in memory, no chunked bodies,
-//! no TLS, one blocking thread a connection, one request a server connection.
+//! every answer must state its length, no TLS, one blocking thread a connection,
+//! one request a server connection.
 //! A timeout bounds each read, where a real one bounds the whole head. The active
 //! check runs when `check` is called, not every few seconds.
 
@@ -26,7 +27,7 @@ const FALL: usize = 3; // failures in a row that take a server out
 const RISE: usize = 2; // successes in a row that put it back
 const FORWARDED_FOR: &str = "x-forwarded-for";
 const LENGTH: &str = "content-length";
-const OF_THIS_HOP: [&str; 5] = ["connection", "keep-alive", "te", "upgrade", LENGTH];
+const OF_THIS_HOP: &str = "connection keep-alive te upgrade expect content-length";
 
 type Status = &'static str;
 const BAD: Status = "400 Bad Request";
@@ -93,7 +94,7 @@ impl Message {
         let mut message = Message::new(lines.next().unwrap_or(""), &[], "");
         for line in lines {
             let (name, value) = line.split_once(':').ok_or(BAD)?;
-            if name.contains(char::is_whitespace) {
+            if name.is_empty() || !name.bytes().all(may_name_a_field) {
                 return Err(BAD); // "name :" or a folded line
             }
             let field = (name.to_ascii_lowercase(), value.trim().to_string());
@@ -124,13 +125,17 @@ impl Message {
     fn write(&self, mut to: &TcpStream) -> io::Result<()> {
         let mut text = self.start.clone();
         for (name, value) in &self.fields {
-            if !OF_THIS_HOP.contains(&name.as_str()) {
+            if OF_THIS_HOP.split(' ').all(|hop| hop != name) {
                 text += &format!("\r\n{name}: {value}");
             }
         }
         text += &format!("\r\n{LENGTH}: {}\r\n\r\n", self.body.len());
         to.write_all(&[text.as_bytes(), &self.body].concat())
     }
+}
+
+fn may_name_a_field(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)
 }
 
 fn reply(status: &str, body: &str) -> Message {
@@ -146,7 +151,9 @@ fn exchange(server: &TcpStream, request: &Message) -> Option<Message> {
     server.set_read_timeout(Some(IO_TIMEOUT)).ok()?;
     server.set_write_timeout(Some(IO_TIMEOUT)).ok()?;
     request.write(server).ok()?;
-    Message::read(&mut BufReader::new(server)).ok()?
+    let answer = Message::read(&mut BufReader::new(server)).ok()??;
+    answer.all(LENGTH).next()?; // without it, the end would be a guess
+    Some(answer)
 }
 
 #[derive(Clone)]
@@ -203,13 +210,14 @@ impl Balancer {
         request.prepare(client.ip());
         let mut tried = Vec::new();
         while let Some(Backend { name, addr, .. }) = self.choose(&request, &tried) {
-            let server = TcpStream::connect_timeout(&addr, CONNECT_TIMEOUT);
-            self.report(name, server.is_ok()); // the passive check
-            let Ok(server) = server else {
+            let connected = TcpStream::connect_timeout(&addr, CONNECT_TIMEOUT);
+            let Ok(server) = connected else {
+                self.report(name, false); // the passive check
                 tried.push(name); // nothing was sent: another server is safe
                 continue;
             };
             let Some(mut answer) = exchange(&server, &request) else {
+                self.report(name, false); // this too counts against it
                 return reply("502 Bad Gateway", ""); // it may have run: no retry
             };
             if request.pinned() != Some(name) {
@@ -232,9 +240,8 @@ impl Balancer {
                 Ok(None) => break,
                 Err(status) => return reply(status, "").write(client),
             };
-            let last = request
-                .all("connection")
-                .any(|c| c.eq_ignore_ascii_case("close"));
+            let close = |wish: &str| wish.eq_ignore_ascii_case("close");
+            let last = request.all("connection").any(close);
             let answer = match request.start.split(' ').collect::<Vec<_>>()[..] {
                 _ if request.all("host").count() != 1 => reply(BAD, ""),
                 ["GET" | "POST", p, "HTTP/1.1"] if p.starts_with('/') => {
@@ -264,9 +271,7 @@ impl Balancer {
 fn balance(backends: &[&Backend]) -> io::Result<(Arc<Balancer>, SocketAddr)> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let (addr, balancer) = (listener.local_addr()?, Arc::<Balancer>::default());
-    balancer
-        .backends()
-        .extend(backends.iter().copied().cloned());
+    *balancer.backends() = backends.iter().map(|&b| b.clone()).collect();
     let shared = Arc::clone(&balancer);
     thread::spawn(move || {
         for client in listener.incoming().flatten() {
@@ -311,32 +316,28 @@ fn server(name: &'static str, prefix: &'static str) -> io::Result<(Backend, Mood
             }
         }
     });
-    let (up, against, draining) = (true, 0, false);
-    Ok((
-        Backend {
-            name,
-            prefix,
-            addr,
-            up,
-            against,
-            draining,
-        },
-        mood,
-    ))
+    let backend = Backend {
+        name,
+        prefix,
+        addr,
+        up: true,
+        against: 0,
+        draining: false,
+    };
+    Ok((backend, mood))
 }
 
 /// What a client sees: the status or the server's name, and a new cookie.
 fn ask(stream: &TcpStream, path: &str, cookie: &str) -> String {
     let Some(answer) = exchange(stream, &get(path, cookie)) else {
-        return "closed".to_string();
+        return "closed".into();
     };
+    if answer.start != "HTTP/1.1 200 OK" {
+        return answer.start;
+    }
     let cookies = answer.all("set-cookie").flat_map(|c| c.split(';').next());
     let set: String = cookies.map(|cookie| format!("  set {cookie}")).collect();
-    match answer.start.as_str() {
-        "HTTP/1.1 200 OK" => String::from_utf8_lossy(&answer.body) + set.as_str(),
-        other => other.into(),
-    }
-    .into_owned()
+    String::from_utf8_lossy(&answer.body).into_owned() + &set
 }
 
 fn main() -> io::Result<()> {
@@ -368,7 +369,9 @@ fn main() -> io::Result<()> {
     show("/", &["lb=web2", "", ""]);
 
     api1_mood.store(GONE, SeqCst);
-    while TcpStream::connect(api1.addr).is_ok() {} // until its port refuses
+    while TcpStream::connect(api1.addr).is_ok() {
+        thread::sleep(Duration::from_millis(1)); // until its port refuses
+    }
     println!("api1 refuses connections: nobody notices");
     show("/api/", &["lb=api1", "lb=api1"]);
     api2_mood.store(HANGS_UP, SeqCst);
@@ -399,6 +402,7 @@ mod tests {
         assert_eq!(rest("Content-Length: 0\r\nContent-Length: 5"), BAD);
         assert_eq!(rest("Content-Length: +0"), BAD);
         assert_eq!(rest("Content-Length : 5"), BAD);
+        assert_eq!(rest(" folded: 5"), BAD);
         assert_eq!(rest("X: 1\nContent-Length: 5"), BAD, "lone line feed");
         assert_eq!(rest("Content-Length: 999999"), TOO_LARGE);
         assert_eq!(rest("Transfer-Encoding: chunked"), NOT_IMPLEMENTED);
@@ -409,15 +413,12 @@ mod tests {
 
     #[test]
     fn a_client_cannot_forge_the_address_that_servers_see() {
-        let mut request = get("/", "");
-        request
-            .fields
-            .push((FORWARDED_FOR.into(), "192.0.2.66".into()));
-        request.prepare(IpAddr::from([127, 0, 0, 1]));
-        assert_eq!(
-            request.all(FORWARDED_FOR).collect::<Vec<_>>(),
-            ["127.0.0.1"]
-        );
+        for hop in ["close", FORWARDED_FOR] {
+            let forged = [(FORWARDED_FOR, "192.0.2.66"), ("connection", hop)];
+            let mut request = Message::new("GET / HTTP/1.1", &forged, "");
+            request.prepare(IpAddr::from([127, 0, 0, 1]));
+            assert!(request.all(FORWARDED_FOR).eq(["127.0.0.1"]));
+        }
     }
 
     #[test]
@@ -428,5 +429,29 @@ mod tests {
         let stream = TcpStream::connect(addr).expect("loopback");
         assert_eq!(ask(&stream, "/api/", "lb=web"), "api  set lb=api");
         assert_eq!(ask(&stream, "/api/", "x=1; lb=api"), "api");
+    }
+
+    #[test]
+    fn a_server_that_takes_connections_but_fails_its_checks_is_taken_out() {
+        let (sick, mood) = server("sick", "/").expect("loopback");
+        let (balancer, addr) = balance(&[&sick]).expect("loopback");
+        let stream = TcpStream::connect(addr).expect("loopback");
+        mood.store(UNWELL, SeqCst);
+        for _ in 0..FALL {
+            assert_eq!(ask(&stream, "/", "lb=sick"), "sick", "traffic between");
+            balancer.check(1);
+        }
+        assert!(ask(&stream, "/", "lb=sick").contains("503"));
+    }
+
+    #[test]
+    fn an_answer_whose_end_would_be_a_guess_is_not_passed_on() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+        let addr = listener.local_addr().expect("loopback");
+        let server = TcpStream::connect(addr).expect("loopback");
+        let (mut end, _) = listener.accept().expect("loopback");
+        let no_length = b"HTTP/1.1 200 OK\r\n\r\nhalf of ";
+        end.write_all(no_length).expect("loopback");
+        assert!(exchange(&server, &get("/", "")).is_none());
     }
 }

@@ -10,8 +10,7 @@
 //! (`load_balancer_local_knowledge`).
 
 use fastrand::Rng;
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, VecDeque};
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct ServerId(usize);
@@ -21,7 +20,7 @@ const SERVERS: usize = 8;
 const WORK_US: [f64; SERVERS] = [10e3, 10e3, 10e3, 15e3, 10e3, 10e3, 15e3, 10e3];
 const WEIGHTS: [i64; SERVERS] = [3, 3, 3, 2, 3, 3, 2, 3]; // 1/10 ms to 1/15 ms
 const UTILISATION: f64 = 0.60; // of the whole fleet's capacity
-const REQUESTS: usize = 100_000;
+const REQUESTS: usize = 40_000;
 const CLIENTS: u64 = 5_000;
 const POINTS: u64 = 160; // of each server on the consistent-hashing circle
 const DECAY_US: f64 = 10e6; // peak EWMA forgets over ten seconds
@@ -166,22 +165,23 @@ fn simulate(policy: &mut dyn Policy, seed: u64) -> Outcome {
     let gap_us = 1.0 / (capacity * UTILISATION);
     let random = |rng: &mut Rng, mean: f64| -mean * (1.0 - rng.f64()).ln();
     let (mut free_at_us, mut busy_us) = ([0; SERVERS], [0; SERVERS]);
+    let mut queues = [const { VecDeque::new() }; SERVERS]; // in order of arrival
     let mut in_flight = [0; SERVERS];
-    let mut answers = BinaryHeap::new(); // the next to finish comes out first
-    let mut latencies_us = Vec::new();
+    let mut latencies_us = Vec::with_capacity(REQUESTS);
     let mut clock_us = 0.0;
     for _ in 0..REQUESTS {
         clock_us += random(&mut rng, gap_us);
         let now_us = clock_us as u64;
-        while let Some(&Reverse((done_us, server, sent_us))) = answers.peek() {
-            if done_us > now_us {
-                break;
-            }
-            answers.pop();
+        for &server in &up {
             let ServerId(s) = server;
-            in_flight[s] -= 1;
-            latencies_us.push(done_us - sent_us);
-            policy.answered(done_us, server, done_us - sent_us);
+            while let Some(&(done_us, latency_us)) = queues[s].front() {
+                if done_us > now_us {
+                    break;
+                }
+                queues[s].pop_front();
+                in_flight[s] -= 1;
+                policy.answered(done_us, server, latency_us);
+            }
         }
         let view = View {
             now_us,
@@ -189,13 +189,13 @@ fn simulate(policy: &mut dyn Policy, seed: u64) -> Outcome {
             up: &up,
             in_flight: &in_flight,
         };
-        let server = policy.pick(&view, &mut dice);
-        let ServerId(s) = server;
+        let ServerId(s) = policy.pick(&view, &mut dice);
         let work_us = random(&mut rng, WORK_US[s]) as u64;
         free_at_us[s] = now_us.max(free_at_us[s]) + work_us;
         busy_us[s] += work_us;
         in_flight[s] += 1;
-        answers.push(Reverse((free_at_us[s], server, now_us)));
+        queues[s].push_back((free_at_us[s], free_at_us[s] - now_us));
+        latencies_us.push(free_at_us[s] - now_us);
     }
     latencies_us.sort_unstable();
     let mean_us = busy_us.iter().sum::<u64>() as f64 / SERVERS as f64;
@@ -239,23 +239,26 @@ fn main() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    const SEEDS: std::ops::Range<u64> = 1..6;
+    const SEEDS: std::ops::Range<u64> = 1..3;
 
     #[test]
-    fn two_choices_p99_is_less_than_half_of_randoms() {
+    fn two_choices_cut_randoms_p99_to_a_third_and_all_eight_a_fifth_more() {
         for seed in SEEDS {
-            let two = simulate(&mut TwoChoices, seed).p99_us;
-            assert!(two * 2 < simulate(&mut Random, seed).p99_us, "seed {seed}");
+            let random = simulate(&mut Random, seed).p99_us as f64;
+            let two = simulate(&mut TwoChoices, seed).p99_us as f64;
+            let all = simulate(&mut LeastConnections(0), seed).p99_us as f64;
+            assert!(two / random < 0.38, "seed {seed}: {}", two / random);
+            assert!((0.7..0.87).contains(&(all / two)), "seed {seed}");
         }
     }
 
     #[test]
-    fn round_robin_overworks_slow_servers_and_weights_mend_it() {
+    fn round_robin_overworks_slow_servers_by_a_third_and_weights_mend_it() {
         for seed in SEEDS {
             let plain = simulate(&mut RoundRobin(0), seed);
             let weighted = simulate(&mut WeightedRoundRobin::default(), seed);
             assert!(plain.busiest_to_mean > 1.3, "seed {seed}");
-            assert!(weighted.busiest_to_mean < 1.05, "seed {seed}");
+            assert!(weighted.busiest_to_mean < 1.1, "seed {seed}");
             assert!(weighted.p99_us < plain.p99_us, "seed {seed}");
         }
     }

@@ -88,7 +88,7 @@ const LONG_SHARE: f64 = 0.01;
 fn in_flight(rng: &mut Rng) -> Vec<f64> {
     let mut left_ms = Vec::new();
     let mut ago_ms = 0.0;
-    while ago_ms < 20.0 * LONG_MS {
+    while ago_ms < 10.0 * LONG_MS {
         ago_ms += random(rng, 1.0 / ARRIVALS_PER_MS);
         let long = rng.f64() < LONG_SHARE;
         let takes_ms = random(rng, if long { LONG_MS } else { SHORT_MS });
@@ -142,6 +142,7 @@ mod tests {
             let (at_once, gently) = (join(0.0, seed), join(15_000.0, seed));
             assert!(at_once.p99_ms > 10.0 * gently.p99_ms, "seed {seed}");
             assert!(at_once.queue_max > 5 * gently.queue_max, "seed {seed}");
+            assert!(at_once.p99_ms > 2_000.0 && at_once.queue_max > 200);
         }
     }
 
@@ -162,6 +163,9 @@ mod tests {
     fn the_long_requests_decide_how_long_a_drain_takes() {
         let patient = leave(300_000.0);
         assert!(patient.waited_ms > LONG_MS, "{} ms", patient.waited_ms);
-        assert!(leave(1_000.0).cut_off > leave(0.0).cut_off / 2);
+        let half = leave(0.0).cut_off / 2;
+        assert!(leave(1_000.0).cut_off > half);
+        let cut_off = leave(10_000.0).cut_off;
+        assert!(cut_off.abs_diff(half) < half / 5, "{cut_off}");
     }
 }
