@@ -43,10 +43,13 @@ impl SmallBook {
         self.folder.path()
     }
 
+    /// Writes a file as editors do: beside, then moved into place, so that nobody sees half.
     pub fn write(&self, file: &str, text: &str) {
         let path = self.root().join(file);
         fs::create_dir_all(path.parent().expect("a file lies in a folder")).expect("a folder");
-        fs::write(path, text).expect("a file");
+        let beside = self.root().join(".beside");
+        fs::write(&beside, text).expect("a file");
+        fs::rename(&beside, path).expect("a file");
     }
 
     pub fn read(&self, file: &str) -> String {
