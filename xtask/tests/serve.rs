@@ -13,6 +13,9 @@ use small_book::SmallBook;
 
 const WAIT: Duration = Duration::from_secs(60);
 
+/// A change that takes more builds than this is one that the server answers for ever.
+const BUILDS_MAX: usize = 20;
+
 /// A running server that ends with the test.
 struct Server {
     child: Child,
@@ -92,6 +95,7 @@ fn wait(
     wanted: impl Fn(&Option<String>) -> bool,
 ) -> u64 {
     builds
+        .take(BUILDS_MAX)
         .find(|(number, error)| *number > earlier && wanted(error))
         .expect("such a build is told of before the connection ends")
         .0
