@@ -1,4 +1,4 @@
-//! The Rust blocks of the book as doctests: `cargo test --doc -p snippets` runs all of them in
+//! The Rust blocks of the book as doctests: `cargo test --doc` runs all of them in
 //! seconds and judges `should_panic` and `compile_fail`. `tests/alone.rs` runs each ordinary
 //! block alone, as a reader would paste it.
 //!

@@ -1,8 +1,9 @@
 //! Measures what a contributor waits for and what a reader's browser loads. The figures hold for
 //! the machine they are measured on; compare two runs on one machine, not two machines.
 
+use std::fmt::Write as _;
 use std::fs;
-use std::io::Write;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -30,7 +31,8 @@ pub fn run(root: &Path) -> Result<()> {
     }
     let mut drawings = Drawings::new();
     let first = build(book, folder.path(), &mut drawings)?;
-    println!("first build              {first:>7.0} ms");
+    let mut report = String::new();
+    writeln!(report, "first build              {first:>7.0} ms")?;
 
     let edited = book.join("src/introduction.md");
     let text = fs::read_to_string(&edited).context("the book has an introduction")?;
@@ -40,15 +42,17 @@ pub fn run(root: &Path) -> Result<()> {
         rebuilds.push(build(book, folder.path(), &mut drawings)?);
     }
     rebuilds.sort_by(f64::total_cmp);
-    println!(
+    writeln!(
+        report,
         "rebuild after one word   {:>7.0} ms (median of {REBUILDS})",
         rebuilds[REBUILDS / 2]
-    );
+    )?;
 
-    println!(
+    writeln!(
+        report,
         "\n{:<44} {:>9} {:>9} {:>6}",
         "page, with all it loads", "bytes", "gzip", "files"
-    );
+    )?;
     let files = site::files_below(folder.path())?;
     let pages = files
         .iter()
@@ -66,9 +70,9 @@ pub fn run(root: &Path) -> Result<()> {
             .unwrap_or(page)
             .display()
             .to_string();
-        println!("{name:<44} {bytes:>9} {gzip:>9} {:>6}", files.len());
+        writeln!(report, "{name:<44} {bytes:>9} {gzip:>9} {:>6}", files.len())?;
     }
-    Ok(())
+    crate::print(&report)
 }
 
 fn build(root: &Path, dest: &Path, drawings: &mut Drawings) -> Result<f64> {
@@ -78,8 +82,8 @@ fn build(root: &Path, dest: &Path, drawings: &mut Drawings) -> Result<f64> {
 }
 
 /// The page and each script, style, image and font of the site that it names, directly or
-/// through a style sheet. Fonts that only other scripts of the world need are in it too: what a
-/// browser really fetches is at most this.
+/// through a style sheet. A browser leaves out the fonts for letters that the page does not use,
+/// so it fetches at most this.
 fn loaded(site: &Path, page: &Path) -> Result<Vec<PathBuf>> {
     let mut files = vec![page.to_path_buf()];
     let mut next = 0;

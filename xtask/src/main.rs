@@ -16,10 +16,11 @@ mod record;
 mod serve;
 mod site;
 
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
 /// Builds, serves and checks the System Design Notes.
@@ -79,6 +80,17 @@ enum Command {
 fn repository() -> PathBuf {
     let package = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     package.parent().map_or(package.clone(), PathBuf::from)
+}
+
+/// Prints what a command found. That somebody reads only its beginning, with `| head`, is fine.
+///
+/// # Errors
+/// When it cannot be printed for any other reason.
+fn print(text: &str) -> Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot print"),
+    }
 }
 
 fn main() -> ExitCode {

@@ -20,7 +20,6 @@ mod summary;
 mod text;
 
 use std::fmt;
-use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -91,11 +90,7 @@ pub fn run(root: &Path, external: bool) -> Result<ExitCode> {
         .iter()
         .map(|finding| format!("{finding}\n"))
         .collect();
-    match std::io::stdout().write_all(lines.as_bytes()) {
-        // Somebody who reads only the first findings, with `| head`, has what they wanted.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
-        written => written.context("cannot print the findings")?,
-    }
+    crate::print(&lines)?;
     eprintln!(
         "check: {}, {}, {}, {}",
         counted(site.chapters().count(), "chapter"),
