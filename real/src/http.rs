@@ -54,6 +54,15 @@ pub fn send(
     send_within(PATIENCE, addr, method, path, headers)
 }
 
+/// POSTs a JSON text, as HTTP/1.0: a server sends no chunked answer to that.
+///
+/// # Errors
+/// As [`send`].
+pub fn post_json(addr: SocketAddr, path: &str, json: &str) -> Result<Response> {
+    let headers = [("Content-Type", "application/json")];
+    exchange(PATIENCE, "1.0", addr, "POST", path, &headers, json)
+}
+
 /// [`send`] with another limit for the connection, each write and each read.
 ///
 /// # Errors
@@ -65,16 +74,32 @@ pub fn send_within(
     path: &str,
     headers: &[(&str, &str)],
 ) -> Result<Response> {
+    exchange(patience, "1.1", addr, method, path, headers, "")
+}
+
+fn exchange(
+    patience: Duration,
+    version: &str,
+    addr: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Result<Response> {
     let mut stream = TcpStream::connect_timeout(&addr, patience)
         .with_context(|| format!("connect to {addr}"))?;
     stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(patience))?;
-    let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {addr}\r\n");
-    request.push_str("Connection: close\r\nContent-Length: 0\r\n");
+    let mut request = format!("{method} {path} HTTP/{version}\r\nHost: {addr}\r\n");
+    request.push_str(&format!(
+        "Connection: close\r\nContent-Length: {}\r\n",
+        body.len()
+    ));
     for (name, value) in headers {
         request.push_str(&format!("{name}: {value}\r\n"));
     }
     request.push_str("\r\n");
+    request.push_str(body);
     stream.write_all(request.as_bytes()).context("send the request")?;
     let mut answer = Vec::new();
     let mut stream = stream.take(ANSWER_BYTES_MAX);

@@ -8,12 +8,13 @@
 //! - a [`Server`] that is dropped, in a panic too, leaves no process and no folder,
 //!   and one whose owner is killed is ended by its [`Guard`].
 //!
-//! May know of `program`, `port`, `guard` and, for a probe, `http`; not of any one
+//! May know of `program`, `port`, `guard`, `user` and, for a probe, `http`; not of any one
 //! server.
 
 use crate::guard::Guard;
 use crate::port::Port;
 use crate::program::Program;
+use crate::user::User;
 use crate::{http, wait_until};
 use anyhow::{bail, ensure, Context, Result};
 use rustix::process::{kill_process, Pid, Signal};
@@ -37,15 +38,17 @@ const LOG_LINES_MAX: usize = 12;
 /// The server's standard output and standard error, in its folder.
 const LOG_FILE: &str = "server.log";
 
-type Probe = Box<dyn Fn(SocketAddr) -> bool + Send>;
+type Probe = Box<dyn Fn(SocketAddr) -> bool + Send + Sync>;
 
 /// A probe: the server accepts a TCP connection.
-pub fn tcp_answers() -> impl Fn(SocketAddr) -> bool + Send {
+pub fn tcp_answers() -> impl Fn(SocketAddr) -> bool + Send + Sync {
     |addr| TcpStream::connect_timeout(&addr, PROBE_WITHIN).is_ok()
 }
 
 /// A probe: the server answers a GET of `path` with a status below 400.
-pub fn http_answers(path: &'static str) -> impl Fn(SocketAddr) -> bool + Send {
+pub fn http_answers(
+    path: &'static str,
+) -> impl Fn(SocketAddr) -> bool + Send + Sync {
     move |addr| {
         http::send_within(PROBE_WITHIN, addr, "GET", path, &[])
             .is_ok_and(|response| response.status < 400)
@@ -60,6 +63,8 @@ pub struct Launch {
     files: Vec<(&'static str, String)>,
     args: Vec<String>,
     values: Vec<(String, String)>,
+    preparations: Vec<(Program, Vec<String>)>,
+    not_root: bool,
     ready: Probe,
     stop_signal: Signal,
 }
@@ -73,6 +78,8 @@ impl Launch {
             files: Vec::new(),
             args: Vec::new(),
             values: Vec::new(),
+            preparations: Vec::new(),
+            not_root: false,
             ready: Box::new(tcp_answers()),
             stop_signal: Signal::TERM,
         }
@@ -101,10 +108,29 @@ impl Launch {
         self
     }
 
+    /// A program that is run to its end before the server's first start, in its
+    /// folder and as its user; not before a restart.
+    pub fn prepare<S: Into<String>>(
+        mut self,
+        program: Program,
+        args: impl IntoIterator<Item = S>,
+    ) -> Launch {
+        let args = args.into_iter().map(Into::into).collect();
+        self.preparations.push((program, args));
+        self
+    }
+
+    /// For a server that refuses to run as root, as PostgreSQL does: where this
+    /// process is root, the server runs as somebody else and owns its folder.
+    pub fn not_root(mut self) -> Launch {
+        self.not_root = true;
+        self
+    }
+
     /// How to see that it answers; asked every few milliseconds.
     pub fn ready(
         mut self,
-        probe: impl Fn(SocketAddr) -> bool + Send + 'static,
+        probe: impl Fn(SocketAddr) -> bool + Send + Sync + 'static,
     ) -> Launch {
         self.ready = Box::new(probe);
         self
@@ -120,7 +146,7 @@ impl Launch {
     ///
     /// # Errors
     /// [`NotInstalled`](crate::program::NotInstalled) when the program is missing;
-    /// when a placeholder has no value; when the server ends or does not answer
+    /// when a preparation fails; when a placeholder has no value; when the server ends or does not answer
     /// within [`READY_WITHIN`]: then the text ends with its last log lines.
     pub fn start(self) -> Result<Server> {
         self.start_on(Port::reserve)
@@ -132,11 +158,14 @@ impl Launch {
         mut next_port: impl FnMut() -> Result<Port>,
     ) -> Result<Server> {
         let binary = self.program.path()?;
+        let user = if self.not_root { User::instead_of_root()? } else { None };
         let mut server = Server {
             folder: new_folder(self.program)?,
             port: next_port()?,
             launch: self,
             binary,
+            user,
+            prepared: false,
             process: None,
         };
         for _ in 1..PORTS_MAX {
@@ -149,6 +178,7 @@ impl Launch {
                 {
                     server.port = next_port()?;
                     server.folder = new_folder(server.launch.program)?;
+                    server.prepared = false;
                 }
                 outcome => return outcome.map(|()| server),
             }
@@ -167,6 +197,9 @@ fn new_folder(program: Program) -> Result<TempDir> {
 pub struct Server {
     launch: Launch,
     binary: PathBuf,
+    /// Whom it runs as, where that is not who runs this.
+    user: Option<User>,
+    prepared: bool,
     port: Port,
     /// Before `folder`, so that the processes end before their files go.
     process: Option<Process>,
@@ -286,15 +319,55 @@ impl Server {
     fn write_files(&self) -> Result<()> {
         for (name, text) in &self.launch.files {
             let text = self.fill(text).with_context(|| format!("fill in {name}"))?;
-            fs::write(self.folder().join(name), text)
-                .with_context(|| format!("write {name}"))?;
+            let file = self.folder().join(name);
+            fs::write(&file, text).with_context(|| format!("write {name}"))?;
+            if let Some(user) = &self.user {
+                user.own(&file)?;
+            }
         }
+        Ok(())
+    }
+
+    /// What the server needs before its first start.
+    fn prepare(&mut self) -> Result<()> {
+        if let Some(user) = &self.user {
+            user.own(self.folder())?;
+        }
+        for (program, args) in &self.launch.preparations {
+            let name = program.name();
+            let args: Result<Vec<String>> =
+                args.iter().map(|arg| self.fill(arg)).collect();
+            let mut command = Command::new(program.path()?);
+            if let Some(user) = &self.user {
+                user.run(&mut command);
+            }
+            let output =
+                command
+                    .args(args.with_context(|| {
+                        format!("fill in the arguments of {name}")
+                    })?)
+                    .current_dir(self.folder())
+                    .env("LC_ALL", "C")
+                    .stdin(Stdio::null())
+                    .output()
+                    .with_context(|| format!("start {name}"))?;
+            ensure!(
+                output.status.success(),
+                "{name} failed ({}): {}",
+                output.status,
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
+        }
+        self.prepared = true;
         Ok(())
     }
 
     /// Starts the process and waits until it answers.
     fn run(&mut self) -> Result<()> {
         let name = self.launch.program.name();
+        if !self.prepared {
+            self.prepare()?;
+        }
         self.write_files()?;
         let args: Result<Vec<String>> =
             self.launch.args.iter().map(|a| self.fill(a)).collect();
@@ -307,6 +380,9 @@ impl Server {
         let guard = Guard::start(self.folder())?;
         let mut command = Command::new(&self.binary);
         guard.join(&mut command);
+        if let Some(user) = &self.user {
+            user.run(&mut command);
+        }
         let child = command
             .args(args.with_context(|| format!("fill in the arguments of {name}"))?)
             .current_dir(self.folder())

@@ -8,7 +8,11 @@
 //! | [`program`] | finds an installed server | the file system |
 //! | [`port`] | reserves a free port of 127.0.0.1 | the kernel |
 //! | [`guard`] | ends a server when this process is gone | `sh`, process groups |
-//! | [`launch`] | starts, stops, kills, restarts a server | the three above |
+//! | [`launch`] | starts, stops, kills, restarts a server | these, and `user` |
+//! | [`user`] | whom a server runs as that refuses to be root | `/etc/passwd` |
+//! | [`postgres`] | PostgreSQL, a primary or a replica | `launch` |
+//! | [`cut`] | links between members that can be cut | `port` |
+//! | [`etcd`] | three etcd members, one of which can be cut off | `launch`, `cut` |
 //! | [`http`] | the smallest HTTP client | nothing of this crate |
 //! | [`backend`] | HTTP servers in threads, to put behind a balancer | `port` |
 //! | [`machine`] | the "measured on" line | `program` |
@@ -48,13 +52,17 @@ compile_error!(
 );
 
 pub mod backend;
+pub mod cut;
+pub mod etcd;
 pub mod guard;
 pub mod http;
 pub mod launch;
 pub mod load_balancer;
 pub mod machine;
 pub mod port;
+pub mod postgres;
 pub mod program;
+pub mod user;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};

@@ -5,7 +5,7 @@
 
 use anyhow::{Context, Result};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// NGINX, the web server and HTTP balancer.
@@ -13,8 +13,23 @@ pub const NGINX: Program = Program::new("nginx", "nginx");
 /// HAProxy, the TCP and HTTP balancer.
 pub const HAPROXY: Program = Program::new("haproxy", "haproxy");
 
+/// PostgreSQL, the relational database.
+pub const POSTGRES: Program =
+    Program::new("postgres", "postgresql").version_argument("--version");
+/// PostgreSQL's tool that creates an empty database cluster.
+pub const INITDB: Program =
+    Program::new("initdb", "postgresql").version_argument("--version");
+/// PostgreSQL's tool that copies a running primary, to start a replica from.
+pub const PG_BASEBACKUP: Program =
+    Program::new("pg_basebackup", "postgresql").version_argument("--version");
+/// etcd, the replicated key-value store.
+pub const ETCD: Program =
+    Program::new("etcd", "etcd-server").version_argument("--version");
+
 /// Where Debian puts servers; not in every user's `PATH`.
 const SERVER_FOLDERS: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
+/// Where Debian puts PostgreSQL: a folder a major version, with `bin` in it.
+const POSTGRESQL_VERSIONS: &str = "/usr/lib/postgresql";
 
 /// A server program and the Debian package that brings it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +55,8 @@ impl Program {
         self.name
     }
 
-    /// The program file, looked for in `PATH`, `/usr/sbin` and `/usr/local/sbin`.
+    /// The program file, looked for in `PATH`, `/usr/sbin`, `/usr/local/sbin` and
+    /// the folder of Debian's newest PostgreSQL.
     ///
     /// # Errors
     /// [`NotInstalled`] when it is in none of them.
@@ -48,6 +64,7 @@ impl Program {
         let path = std::env::var_os("PATH").unwrap_or_default();
         std::env::split_paths(&path)
             .chain(SERVER_FOLDERS.iter().map(PathBuf::from))
+            .chain(newest_version(Path::new(POSTGRESQL_VERSIONS)))
             .map(|folder| folder.join(self.name))
             .find(|file| file.is_file())
             .ok_or(NotInstalled { name: self.name, package: self.package })
@@ -72,6 +89,15 @@ impl Program {
             format!("no version in what {} printed: {printed}", self.name)
         })
     }
+}
+
+/// The `bin` of the folder with the highest number as its name, if there is one.
+fn newest_version(versions: &Path) -> Option<PathBuf> {
+    let folders = std::fs::read_dir(versions).ok()?;
+    let number = |name: &std::ffi::OsStr| name.to_str()?.parse::<u32>().ok();
+    let newest =
+        folders.flatten().filter_map(|folder| number(&folder.file_name())).max()?;
+    Some(versions.join(newest.to_string()).join("bin"))
 }
 
 /// The first run of digits and dots in `text` that has a dot between two digits.
@@ -165,6 +191,18 @@ mod tests {
         let error =
             skip_unless(true, missing(), &mut said).expect_err("CI must fail");
         assert_eq!((error.to_string().as_str(), said.len()), (LINE, 0));
+    }
+
+    #[test]
+    fn of_several_versions_the_newest_is_taken() -> Result<()> {
+        let versions = tempfile::tempdir()?;
+        for version in ["9", "15", "old"] {
+            std::fs::create_dir(versions.path().join(version))?;
+        }
+        let newest = versions.path().join("15").join("bin");
+        assert_eq!(newest_version(versions.path()), Some(newest));
+        assert_eq!(newest_version(&versions.path().join("none")), None);
+        Ok(())
     }
 
     #[test]

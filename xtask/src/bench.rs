@@ -12,7 +12,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::figures::Drawings;
-use crate::site;
+use crate::{serve, site};
 
 /// Rebuilds measured for the median.
 const REBUILDS: usize = 9;
@@ -26,7 +26,7 @@ pub fn run(root: &Path) -> Result<()> {
     let copy = tempfile::tempdir()?;
     let folder = tempfile::tempdir()?;
     let book = copy.path();
-    for name in ["src", "examples", "real", "assets", "theme", "book.toml"] {
+    for name in serve::WATCHED {
         copy_tree(&root.join(name), &book.join(name))?;
     }
     let mut drawings = Drawings::new();

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 /// What each step is for, and the command that repeats it.
-const STEPS: [(&str, &str); 9] = [
+const STEPS: [(&str, &str); 12] = [
     ("formatting", "cargo fmt --all --check"),
     (
         "lints",
@@ -16,10 +16,25 @@ const STEPS: [(&str, &str); 9] = [
     ("blocks, programs and tools", "cargo test --locked"),
     ("chapters", "cargo xtask check"),
     ("site", "cargo xtask build"),
-    ("link checker", "cargo test --locked --package links"),
+    (
+        "link checker",
+        "cargo test --locked --manifest-path links/Cargo.toml",
+    ),
+    (
+        "formatting of the link checker",
+        "cargo fmt --check --manifest-path links/Cargo.toml",
+    ),
+    (
+        "lints of the link checker",
+        "cargo clippy --all-targets --locked --manifest-path links/Cargo.toml -- -D warnings",
+    ),
     (
         "programs on real servers",
-        "cargo test --locked --package real",
+        "cargo test --locked --package real --package recorded",
+    ),
+    (
+        "programs on large libraries",
+        "cargo test --locked --package protocols --package lake",
     ),
     (
         "documentation of the tools",

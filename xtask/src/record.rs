@@ -1,12 +1,19 @@
 //! Records what programs print, beside them: the outputs that chapters show.
 //!
-//! Knows of `examples/` and of the programs on real servers under `real/`.
+//! Knows of `examples/` and of the packages whose programs need more than cargo.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+
+/// The packages whose programs need a server or a large library. Each has its programs and their
+/// recorded runs in `src/bin/`.
+pub const PACKAGES: [&str; 3] = ["real", "protocols", "lake"];
+
+/// Those of them that measure: what they print is recorded of an optimised build.
+const OPTIMISED: [&str; 1] = ["protocols"];
 
 /// A program and the file that its output is recorded in.
 struct Program {
@@ -22,7 +29,7 @@ struct Program {
 /// # Errors
 /// When a name is no program's, or a program fails.
 pub fn run(root: &Path, names: &[String]) -> Result<()> {
-    let (examples, real) = (examples(root)?, real(root)?);
+    let (examples, others) = (examples(root)?, of_packages(root)?);
     let chosen: Vec<&Program> = if names.is_empty() {
         examples.iter().collect()
     } else {
@@ -31,12 +38,12 @@ pub fn run(root: &Path, names: &[String]) -> Result<()> {
             .map(|name| {
                 examples
                     .iter()
-                    .chain(&real)
+                    .chain(&others)
                     .find(|program| program.name == *name)
                     .with_context(|| {
                         let known: Vec<&str> = examples
                             .iter()
-                            .chain(&real)
+                            .chain(&others)
                             .map(|program| program.name.as_str())
                             .collect();
                         format!(
@@ -94,17 +101,24 @@ fn examples(root: &Path) -> Result<Vec<Program>> {
     })
 }
 
-/// The programs on real servers. One counts only if its output is recorded.
-fn real(root: &Path) -> Result<Vec<Program>> {
-    let folder = root.join("real/src/bin");
-    if !folder.is_dir() {
-        return Ok(Vec::new());
+/// The programs of [`PACKAGES`].
+fn of_packages(root: &Path) -> Result<Vec<Program>> {
+    let mut found = Vec::new();
+    for package in PACKAGES {
+        let folder = root.join(package).join("src/bin");
+        if folder.is_dir() {
+            found.extend(programs(&folder, |name| {
+                let mut cargo = ["run", "--quiet", "--package", package, "--bin", name]
+                    .map(str::to_owned)
+                    .to_vec();
+                if OPTIMISED.contains(&package) {
+                    cargo.push("--release".to_owned());
+                }
+                cargo
+            })?);
+        }
     }
-    programs(&folder, |name| {
-        ["run", "--quiet", "--package", "real", "--bin", name]
-            .map(str::to_owned)
-            .to_vec()
-    })
+    Ok(found)
 }
 
 fn programs(folder: &Path, cargo: impl Fn(&str) -> Vec<String>) -> Result<Vec<Program>> {

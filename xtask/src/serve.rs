@@ -34,7 +34,16 @@ use crate::site;
 const QUIET: Duration = Duration::from_millis(40);
 
 /// What pages are made of; a change anywhere else rebuilds nothing.
-const WATCHED: [&str; 6] = ["src", "examples", "real", "theme", "assets", "book.toml"];
+pub const WATCHED: [&str; 8] = [
+    "src",
+    "examples",
+    "real",
+    "protocols",
+    "lake",
+    "theme",
+    "assets",
+    "book.toml",
+];
 
 /// What a page listens to, and what it does when it hears of a build.
 const RELOAD_PATH: &str = "/__xtask/builds";

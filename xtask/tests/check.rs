@@ -1003,10 +1003,10 @@ fn external_links_are_asked_for_after_the_rules_and_count_as_much() {
             .trim_end()
             .split_once(" --manifest-path ")
             .expect("a manifest");
-        assert_eq!(start, "run --quiet --locked --package links");
+        assert_eq!(start, "run --quiet --locked");
         let root = book.folder.path().display();
         assert!(
-            end.ends_with(&format!("Cargo.toml -- --web-only --root {root}")),
+            end.ends_with(&format!("links/Cargo.toml -- --web-only --root {root}")),
             "{end}"
         );
     }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use super::similar::{nearest, nearest_path, normal, relative};
 use super::site::{Site, Tree};
 use super::{Finding, slashed};
+use crate::record::PACKAGES;
 
 /// How deep mdBook follows includes in included files.
 const DEPTH_MAX: usize = 10;
@@ -274,10 +275,9 @@ pub(crate) fn check(site: &Site, findings: &mut Vec<Finding>) {
             findings.push(Finding::new(&page.path, page.line(at), message));
         }
     }
-    let programs = site
-        .tree
-        .texts("examples", "rs")
-        .chain(site.tree.texts("real", "rs"));
+    let programs = std::iter::once("examples")
+        .chain(PACKAGES)
+        .flat_map(|folder| site.tree.texts(folder, "rs"));
     included.extend(programs.map(|(path, _)| path.clone()));
     for path in included {
         if let Some(text) = site.tree.text(&path) {

@@ -143,15 +143,8 @@ fn judge(site: &Site, rules: &[Rule]) -> Vec<Finding> {
 fn other_sites_answer(root: &Path) -> Result<bool> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(&cargo)
-        .args([
-            "run",
-            "--quiet",
-            "--locked",
-            "--package",
-            "links",
-            "--manifest-path",
-        ])
-        .arg(crate::repository().join("Cargo.toml"))
+        .args(["run", "--quiet", "--locked", "--manifest-path"])
+        .arg(crate::repository().join("links").join("Cargo.toml"))
         .args(["--", "--web-only", "--root"])
         .arg(root)
         .status()

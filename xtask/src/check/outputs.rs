@@ -11,7 +11,12 @@ use super::site::Site;
 use super::{Finding, slashed};
 
 /// The folders that hold programs with recorded output.
-const FOLDERS: [&str; 2] = ["examples", "real/src/bin"];
+const FOLDERS: [&str; 4] = [
+    "examples",
+    "real/src/bin",
+    "protocols/src/bin",
+    "lake/src/bin",
+];
 
 /// A program and its recorded output.
 struct Program {

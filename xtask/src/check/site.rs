@@ -10,8 +10,16 @@ use anyhow::{Result, bail};
 use super::page::{Kind, Page};
 
 /// The folders whose files are read.
-const FOLDERS: [&str; 7] = [
-    "src", "examples", "snippets", "real", "theme", "assets", "xtask",
+const FOLDERS: [&str; 9] = [
+    "src",
+    "examples",
+    "snippets",
+    "real",
+    "protocols",
+    "lake",
+    "theme",
+    "assets",
+    "xtask",
 ];
 
 /// What the names of the files end in that are read as text.

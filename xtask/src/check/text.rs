@@ -8,6 +8,7 @@ use mdbook_markdown::pulldown_cmark::{Event, Tag, TagEnd};
 use super::page::{self, Page};
 use super::site::{File, GLOSSARY, Site};
 use super::{Finding, html};
+use crate::record::PACKAGES;
 
 /// The words that mark unfinished work.
 const MARKS: [&str; 3] = ["TODO", "FIXME", "XXX"];
@@ -27,7 +28,7 @@ pub(crate) fn check(site: &Site, findings: &mut Vec<Finding>) {
         let in_root = path.components().count() == 1;
         if (path.starts_with("src") && is("md"))
             || (path.starts_with("examples") && is("rs"))
-            || path.starts_with("real")
+            || PACKAGES.iter().any(|package| path.starts_with(package))
             || (in_root && is("md"))
         {
             check_leftovers(path, &file.text, is("md"), findings);
