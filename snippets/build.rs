@@ -21,6 +21,12 @@ use mdbook_preprocessor::{Preprocessor, PreprocessorContext};
 /// Pages outside `src/` whose blocks are promises too.
 const ROOT_PAGES: [&str; 2] = ["README.md", "CONTRIBUTING.md"];
 
+/// What blocks have in common that are run once.
+type Key = (Vec<String>, String);
+
+/// A page: its path, its source, and its text with includes expanded.
+type Page = (String, String, String);
+
 /// A fenced block: the words after the fence and what stands in it.
 struct Block {
     words: Vec<String>,
@@ -46,38 +52,29 @@ fn main() -> Result<()> {
         fs::remove_dir_all(&folder)?;
     }
     fs::create_dir_all(&folder)?;
+    let pages = pages(root)?;
+    let places = places(&pages)?;
     let mut alone: Vec<PathBuf> = Vec::new();
     let mut names = BTreeSet::new();
     let mut merged = String::new();
-    for (file, source, expanded) in pages(root)? {
-        let blocks = blocks_in(&expanded);
-        let lines: Vec<usize> = blocks_in(&source).iter().map(|block| block.line).collect();
-        if blocks.len() != lines.len() {
-            bail!(
-                "{file}: {} code blocks, but {} once includes are expanded: \
-                 include code inside a fence, never a fence itself",
-                lines.len(),
-                blocks.len()
-            );
-        }
+    for (file, source, expanded) in pages {
         let mut docs = String::new();
-        for (block, line) in blocks.iter().zip(lines) {
-            let mut words = block.words.iter().map(String::as_str);
-            if words.next() != Some("rust") {
+        for (block, line) in rust_blocks(&file, &source, &expanded)? {
+            let places = places.get(&block.key()).context("it was just put there")?;
+            if places[0] != format!("{file}:{line}") {
                 continue;
             }
-            let words: Vec<&str> = words.collect();
-            write_doc(&mut docs, &file, line, &block.code, &words)?;
+            let at = places.join(", ");
+            write_doc(&mut docs, &at, line, &block)?;
             // skeptic calls a block that does not compile a panic, and knows no compile_fail:
             // rustdoc is the judge of both.
-            if !words.contains(&"should_panic") && !words.contains(&"compile_fail") {
+            if block.judged().is_empty() {
                 let name = format!("{}_line_{line}", file.replace(['/', '.', '-'], "_"));
                 if !names.insert(name.clone()) {
                     bail!("two blocks are called {name}: rename {file}");
                 }
                 let path = folder.join(format!("{name}.md"));
-                let at = format!("// {file}:{line}\n");
-                fs::write(&path, format!("````rust\n{at}{}````\n", block.code))?;
+                fs::write(&path, format!("````rust\n// {at}\n{}````\n", block.code))?;
                 alone.push(path);
             }
         }
@@ -102,9 +99,63 @@ fn main() -> Result<()> {
     Ok(())
 }
 
+impl Block {
+    /// Those of its words that say how it has to end.
+    fn judged(&self) -> Vec<String> {
+        let judges = |word: &&String| matches!(word.as_str(), "should_panic" | "compile_fail");
+        self.words.iter().filter(judges).cloned().collect()
+    }
+
+    /// The same for blocks that are the same program and have to end the same way. A program that a page
+    /// shows in five parts is five blocks, which differ in what they hide; it is run once.
+    fn key(&self) -> Key {
+        let lines = self.code.lines().map(|line| {
+            let text = line.trim_start();
+            let hidden = text.strip_prefix("# ");
+            hidden.unwrap_or(if text == "#" { "" } else { line }).trim()
+        });
+        let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+        (self.judged(), lines.join("\n"))
+    }
+}
+
+/// Where each program stands: `file:line` of every block that is the same, in the book's order.
+fn places(pages: &[Page]) -> Result<BTreeMap<Key, Vec<String>>> {
+    let mut places = BTreeMap::<_, Vec<String>>::new();
+    for (file, source, expanded) in pages {
+        for (block, line) in rust_blocks(file, source, expanded)? {
+            places
+                .entry(block.key())
+                .or_default()
+                .push(format!("{file}:{line}"));
+        }
+    }
+    Ok(places)
+}
+
+/// The Rust blocks of a page as they are once includes are expanded, each with its line in the
+/// source.
+fn rust_blocks(file: &str, source: &str, expanded: &str) -> Result<Vec<(Block, usize)>> {
+    let blocks = blocks_in(expanded);
+    let lines: Vec<usize> = blocks_in(source).iter().map(|block| block.line).collect();
+    if blocks.len() != lines.len() {
+        bail!(
+            "{file}: {} code blocks, but {} once includes are expanded: \
+             include code inside a fence, never a fence itself",
+            lines.len(),
+            blocks.len()
+        );
+    }
+    Ok(blocks
+        .into_iter()
+        .zip(lines)
+        .filter(|(block, _)| block.words.first().is_some_and(|word| word == "rust"))
+        .collect())
+}
+
 /// Every page with Rust blocks: its path from the repository's root, its source, and its text
 /// with includes expanded as on the site.
-fn pages(root: &Path) -> Result<Vec<(String, String, String)>> {
+fn pages(root: &Path) -> Result<Vec<Page>> {
     let mut config = Config::from_disk(root.join("book.toml"))?;
     // No plugin is started, and none is needed: includes are expanded below.
     let none = BTreeMap::<String, String>::new();
@@ -114,7 +165,7 @@ fn pages(root: &Path) -> Result<Vec<(String, String, String)>> {
     let sources: Vec<(String, String)> = chapters(&book.book);
     let context = PreprocessorContext::new(root.to_path_buf(), config, "html".to_owned());
     let expanded = LinkPreprocessor::new().run(&context, book.book)?;
-    let mut pages: Vec<(String, String, String)> = sources
+    let mut pages: Vec<Page> = sources
         .into_iter()
         .zip(chapters(&expanded))
         .map(|((file, source), (_, expanded))| (file, source, expanded))
@@ -173,15 +224,16 @@ fn blocks_in(text: &str) -> Vec<Block> {
 
 /// One block as a doctest: an item named after its line, edition 2021 as on the page, and a
 /// first line that says where it is.
-fn write_doc(docs: &mut String, file: &str, line: usize, code: &str, words: &[&str]) -> Result<()> {
-    let judged: String = words
+fn write_doc(docs: &mut String, at: &str, line: usize, block: &Block) -> Result<()> {
+    let judged: String = block
+        .judged()
         .iter()
-        .filter(|word| matches!(**word, "should_panic" | "compile_fail"))
         .map(|word| format!(",{word}"))
         .collect();
+    let code = &block.code;
     writeln!(
         docs,
-        "#[doc = r####\"\n````rust,edition2021{judged}\n# // {file}:{line}\n{code}````\n\"####]\n\
+        "#[doc = r####\"\n````rust,edition2021{judged}\n# // {at}\n{code}````\n\"####]\n\
          pub mod line_{line} {{}}"
     )?;
     Ok(())
