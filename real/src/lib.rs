@@ -17,6 +17,8 @@
 //! | [`backend`] | HTTP servers in threads, to put behind a balancer | `port` |
 //! | [`machine`] | the "measured on" line | `program` |
 //! | [`load_balancer`] | the comparison for that chapter | all of the above |
+//! | [`acid`] | the chapter's interleavings on PostgreSQL | `postgres` |
+//! | [`replication`] | a primary, a replica and what a write is worth | `postgres` |
 //!
 //! Adding a server is one [`Program`](program::Program) constant and one
 //! [`Launch`](launch::Launch):
@@ -51,6 +53,7 @@ compile_error!(
     "these servers are started as Unix processes: use Linux, macOS or WSL"
 );
 
+pub mod acid;
 pub mod backend;
 pub mod cut;
 pub mod etcd;
@@ -62,6 +65,7 @@ pub mod machine;
 pub mod port;
 pub mod postgres;
 pub mod program;
+pub mod replication;
 pub mod user;
 
 use std::process::ExitCode;
