@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 use postgres::{Client, Config, NoTls};
 use rustix::process::Signal;
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::Duration;
 
 /// The superuser that `initdb` is told to make.
@@ -122,6 +123,25 @@ impl Postgres {
     }
 }
 
+/// A server that was killed leaves a block of shared memory, 56 bytes of System V's
+/// kind, which tells whether its processes still live. Its next start would remove it.
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        let notes = self.server.folder().join("data/postmaster.pid");
+        self.server.stop();
+        let notes = std::fs::read_to_string(notes).unwrap_or_default();
+        if let Some(block) = shared_memory(&notes) {
+            let _ = Command::new("ipcrm").args(["-m", block]).output();
+        }
+    }
+}
+
+/// The number of the shared memory in `postmaster.pid`, which a server removes when it
+/// ends as it should: the second word of the seventh line.
+fn shared_memory(notes: &str) -> Option<&str> {
+    notes.lines().nth(6)?.split_whitespace().nth(1)
+}
+
 fn connect(addr: SocketAddr, name: &str) -> Result<Client, postgres::Error> {
     Config::new()
         .host(&addr.ip().to_string())
@@ -131,4 +151,16 @@ fn connect(addr: SocketAddr, name: &str) -> Result<Client, postgres::Error> {
         .application_name(name)
         .connect_timeout(CONNECT_WITHIN)
         .connect(NoTls)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shared_memory_is_read_from_the_server_s_notes() {
+        let notes = "123\n/tmp/data\n1763770000\n5432\n\n127.0.0.1\n  10052671   32827\nready   \n";
+        assert_eq!(shared_memory(notes), Some("32827"));
+        assert_eq!(shared_memory("123\n"), None);
+    }
 }
