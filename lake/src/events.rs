@@ -55,9 +55,9 @@ enum Release {
 pub enum Settings {
     /// Nothing before a query needs it; a footer's length first, and then the footer.
     Sparing,
-    /// As DataFusion ships: the footers of all of a table's files as soon as the table
-    /// is declared, with the last 512 KiB of each, in the hope that the footer is in
-    /// there.
+    /// As DataFusion ships, but for the one partition: the footers of all of a table's
+    /// files as soon as the table is declared, with the last 512 KiB of each, in the
+    /// hope that the footer is in there.
     Shipped,
 }
 

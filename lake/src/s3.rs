@@ -140,7 +140,7 @@ pub struct Bill {
 }
 
 /// An S3 client that counts what is read through it. Ranges that are asked for at
-/// once it merges as every client of this library does: two that are less than
+/// once it merges as every client of this library does: two that are at most
 /// 1 MiB apart become one request, and the gap is read too.
 #[derive(Debug)]
 pub struct Counting {
