@@ -7,7 +7,6 @@
 //!
 //! May know of `s3` and `datafusion`; prints nothing.
 
-use crate::s3::{BUCKET, Bill, Counting, Server};
 use anyhow::{Context, Result, bail, ensure};
 use datafusion::arrow::array::{
     ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray,
@@ -18,6 +17,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
 use fastrand::Rng;
+use s3::{BUCKET, Bill, Counting, Server};
 use std::sync::Arc;
 
 /// Days of the first release, from 1 January 2026 on.

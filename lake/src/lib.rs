@@ -2,12 +2,11 @@
 //!
 //! A chapter explains a mechanism with a program of its own. This crate puts the
 //! same question to software that people run, all of it inside this process: the
-//! query engine DataFusion, its distributed engine Ballista, a server that speaks the
-//! S3 protocol.
+//! query engine DataFusion and its distributed engine Ballista, on the S3 server of the
+//! package `s3`.
 //!
 //! | module | what it does | what it may know of |
 //! |---|---|---|
-//! | [`s3`] | an S3 server on loopback, and a client that counts what it reads | `s3s`, `object_store` |
 //! | [`events`] | a week of events in a bucket, and what a question of them costs | `s3`, `datafusion` |
 //! | [`orders`] | messy orders as text, and the SQL that transforms them | `datafusion` |
 //! | [`cluster`] | a scheduler and executors, and what became of a query there | `ballista` |
@@ -21,7 +20,6 @@
 pub mod cluster;
 pub mod events;
 pub mod orders;
-pub mod s3;
 
 use anyhow::{Context, Result};
 use std::process::ExitCode;

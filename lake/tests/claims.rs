@@ -7,10 +7,10 @@ use lake::block_on;
 use lake::cluster::Cluster;
 use lake::events::{COLUMNS, DAY, Lake, NOON, SALES, Settings, number};
 use lake::orders::{self, ORDERS_CSV, Summary};
-use lake::s3::BUCKET;
 use object_store::ObjectStoreExt;
 use object_store::aws::AmazonS3Builder;
 use object_store::path::Path;
+use s3::BUCKET;
 
 #[test]
 fn columns_and_folders_together_read_less_than_either_and_min_max_least()

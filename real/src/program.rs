@@ -26,6 +26,15 @@ pub const PG_BASEBACKUP: Program =
 pub const ETCD: Program =
     Program::new("etcd", "etcd-server").version_argument("--version");
 
+/// Redis, the in-memory store.
+pub const REDIS: Program =
+    Program::new("redis-server", "redis-server").version_argument("--version");
+/// Varnish, the HTTP cache.
+pub const VARNISH: Program =
+    Program::new("varnishd", "varnish").version_argument("-V");
+/// NATS, the message broker.
+pub const NATS: Program = Program::new("nats-server", "nats-server");
+
 /// Where Debian puts servers; not in every user's `PATH`.
 const SERVER_FOLDERS: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
 /// Where Debian puts PostgreSQL: a folder a major version, with `bin` in it.

@@ -10,7 +10,7 @@
 
 mod machine;
 
-pub use machine::measured_on;
+pub use machine::{RUSTC, measured_on};
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,11 +19,15 @@ use std::process::Command;
 /// What the book's page can show on a phone.
 const COLUMNS_MAX: usize = 72;
 const LINES_MAX: usize = 30;
+/// What a number stands before that differs from run to run.
+const MEASURED_UNITS: [&str; 4] = ["ms", "µs", "ns", "GB/s"];
 
 /// Runs each program of the package in `folder` (its `CARGO_MANIFEST_DIR`) that has a
 /// recorded run, and compares the two, apart from what differs between machines: on a
 /// line that begins with `measured on:` the cores, the system, versions and dates; on
-/// others each whole number before ` ms`. To be called from a test in `tests/`. Says
+/// others what was measured: each number before ` ms`, ` µs`, ` ns` or ` GB/s`, each ratio
+/// such as `1.7x` (with one digit or more behind the point, which a count has not), and, on
+/// a line with one of these, each bar of `#`. To be called from a test in `tests/`. Says
 /// `skipped` where a server is missing, unless `CI=true` is set.
 ///
 /// # Errors
@@ -139,31 +143,40 @@ fn compare(recorded: &str, printed: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The line's words with what differs between machines replaced by `#`; `None` if
-/// there is nothing of the kind in it.
+/// The line's words with what differs between machines replaced by `#`, bars left out;
+/// `None` if there is nothing of the kind in it.
 fn mask(line: &str) -> Option<Vec<String>> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let is_header = line.starts_with("measured on:");
-    let is_number =
+    let is_whole =
         |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_digit());
+    let is_decimal = |word: &str| {
+        word.split_once('.')
+            .is_some_and(|(whole, rest)| is_whole(whole) && is_whole(rest))
+    };
+    let is_number = |word: &str| is_whole(word) || is_decimal(word);
     let masked: Vec<String> = (0..words.len())
         .map(|i| {
             let word = words[i];
             let bare = word.trim_end_matches(',');
             let unit = words.get(i + 1).map(|unit| unit.trim_end_matches(','));
-            let is_time = is_number(word) && unit == Some("ms");
+            let is_time = is_number(word)
+                && unit.is_some_and(|unit| MEASURED_UNITS.contains(&unit));
+            let is_ratio = bare.strip_suffix('x').is_some_and(is_decimal);
             let is_machine = is_header
                 && (is_number(word)
                     || ["core", "cores", "Linux", "macOS"].contains(&bare)
                     || bare.starts_with(|c: char| c.is_ascii_digit()));
-            if is_time || is_machine {
+            if is_time || is_ratio || is_machine {
                 word.replace(bare, "#")
             } else {
                 word.to_owned()
             }
         })
         .collect();
-    (masked != words).then_some(masked)
+    let is_bar = |word: &str| word.len() > 1 && word.chars().all(|c| c == '#');
+    let is_measured = masked != words;
+    is_measured.then(|| masked.into_iter().filter(|word| !is_bar(word)).collect())
 }
 
 #[cfg(test)]
@@ -183,6 +196,11 @@ mod tests {
                 "{from} -> {to}"
             );
         }
+        assert_eq!(compare("L1  1.2 ns  ##\n", "L1  11 ns  #####\n"), Ok(()));
+        assert_eq!(compare("ours, 1.7x\n", "ours, 12.25x\n"), Ok(()));
+        assert!(compare("copies 2x\n", "copies 3x\n").is_err());
+        assert!(compare("load ###\n", "load ##\n").is_err());
+        assert!(compare("1.2 apples\n", "1.3 apples\n").is_err());
         assert!(compare("failed   0\n", "failed   1\n").is_err());
         assert!(compare("failed   0\n", "failed  0\n").is_err());
         assert!(compare("failed   0\n", "").is_err());

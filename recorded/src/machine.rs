@@ -5,6 +5,9 @@
 use anyhow::{Context, Result};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// The compiler that built this program, for [`measured_on`].
+pub const RUSTC: (&str, &str) = ("rustc", env!("RUSTC_VERSION"));
+
 /// `measured on: 2 cores, Linux, nginx 1.22.1, haproxy 2.6.12, 2026-11-21`: the
 /// cores that this process may use, the system, each part's name and version, the
 /// day in UTC.

@@ -26,7 +26,7 @@ pub fn run(root: &Path) -> Result<()> {
     let copy = tempfile::tempdir()?;
     let folder = tempfile::tempdir()?;
     let book = copy.path();
-    for name in serve::WATCHED {
+    for name in serve::watched() {
         copy_tree(&root.join(name), &book.join(name))?;
     }
     let mut drawings = Drawings::new();

@@ -8,12 +8,12 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// The packages whose programs need a server or a large library. Each has its programs and their
+/// The packages whose programs need a server or a library, or measure. Each has its programs and their
 /// recorded runs in `src/bin/`.
-pub const PACKAGES: [&str; 3] = ["real", "protocols", "lake"];
+pub const PACKAGES: [&str; 5] = ["real", "protocols", "s3", "lake", "measured"];
 
 /// Those of them that measure: what they print is recorded of an optimised build.
-const OPTIMISED: [&str; 1] = ["protocols"];
+const OPTIMISED: [&str; 2] = ["protocols", "measured"];
 
 /// A program and the file that its output is recorded in.
 struct Program {

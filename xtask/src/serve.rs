@@ -28,22 +28,17 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::WatchStream;
 
 use crate::figures::Drawings;
+use crate::record::PACKAGES;
 use crate::site;
 
 /// How long the tree must be quiet before a rebuild: an editor writes a file in several steps.
 const QUIET: Duration = Duration::from_millis(40);
 
 /// What pages are made of; a change anywhere else rebuilds nothing.
-pub const WATCHED: [&str; 8] = [
-    "src",
-    "examples",
-    "real",
-    "protocols",
-    "lake",
-    "theme",
-    "assets",
-    "book.toml",
-];
+pub fn watched() -> impl Iterator<Item = &'static str> {
+    const OTHERS: [&str; 5] = ["src", "examples", "theme", "assets", "book.toml"];
+    OTHERS.into_iter().chain(PACKAGES)
+}
 
 /// What a page listens to, and what it does when it hears of a build.
 const RELOAD_PATH: &str = "/__xtask/builds";
@@ -107,7 +102,7 @@ async fn serve(root: &Path, port: u16, open: bool) -> Result<()> {
         // The receiver lives as long as the process.
         let _ = changes.send(events);
     })?;
-    for name in WATCHED {
+    for name in watched() {
         let path = root.join(name);
         if path.is_dir() {
             debouncer.watch(&path, RecursiveMode::Recursive)
@@ -180,7 +175,7 @@ impl Builder {
             .filter(|event| !matches!(event.kind, EventKind::Access(_)))
             .flat_map(|event| &event.paths)
             .filter_map(|path| path.strip_prefix(&self.root).ok())
-            .filter(|path| WATCHED.iter().any(|watched| path.starts_with(watched)))
+            .filter(|path| watched().any(|watched| path.starts_with(watched)))
             .map(Path::to_path_buf)
             .collect()
     }

@@ -69,7 +69,7 @@ fn time<T>(mut work: impl FnMut() -> Result<T>) -> Result<u128> {
 }
 
 fn main() -> Result<()> {
-    println!("{}\n", recorded::measured_on(&[("rustc", env!("RUSTC_VERSION"))])?);
+    println!("{}\n", recorded::measured_on(&[recorded::RUSTC])?);
     let row = |what: &str, [xml, json, protobuf]: [String; 3]| {
         println!("{what:<24}{xml:>12}{json:>12}{protobuf:>18}");
     };

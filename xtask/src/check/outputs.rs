@@ -9,14 +9,13 @@ use super::page::{Block, Kind, Page};
 use super::similar::relative;
 use super::site::Site;
 use super::{Finding, slashed};
+use crate::record::PACKAGES;
 
 /// The folders that hold programs with recorded output.
-const FOLDERS: [&str; 4] = [
-    "examples",
-    "real/src/bin",
-    "protocols/src/bin",
-    "lake/src/bin",
-];
+fn folders() -> impl Iterator<Item = PathBuf> {
+    let others = PACKAGES.map(|package| Path::new(package).join("src/bin"));
+    std::iter::once(PathBuf::from("examples")).chain(others)
+}
 
 /// A program and its recorded output.
 struct Program {
@@ -29,13 +28,13 @@ struct Program {
 /// Finds programs without pages, pages without programs, and output that was typed.
 pub(crate) fn check(site: &Site, findings: &mut Vec<Finding>) {
     let shown: BTreeSet<PathBuf> = site.chapters().flat_map(included).collect();
-    for folder in FOLDERS {
-        let programs = programs(site, folder);
+    for folder in folders() {
+        let programs = programs(site, &folder);
         for program in &programs {
-            check_program(site, folder, program, &shown, findings);
+            check_program(site, &folder, program, &shown, findings);
         }
-        for (path, _) in site.tree.texts(folder, "out") {
-            check_recorded(path, folder, &programs, findings);
+        for (path, _) in site.tree.texts(&folder, "out") {
+            check_recorded(path, &folder, &programs, findings);
         }
     }
     for page in &site.pages {
@@ -61,8 +60,8 @@ fn included(page: &Page) -> Vec<PathBuf> {
 }
 
 /// The programs of a folder, in one file each or in a folder each.
-fn programs(site: &Site, folder: &str) -> Vec<Program> {
-    let depth = Path::new(folder).components().count();
+fn programs(site: &Site, folder: &Path) -> Vec<Program> {
+    let depth = folder.components().count();
     site.tree
         .texts(folder, "rs")
         .filter_map(|(path, _)| {
@@ -71,7 +70,7 @@ fn programs(site: &Site, folder: &str) -> Vec<Program> {
                 2 if path.file_name()? == "main.rs" => path.parent()?.file_name()?,
                 _ => return None,
             };
-            let output = Path::new(folder).join(name).with_extension("out");
+            let output = folder.join(name).with_extension("out");
             Some(Program {
                 source: path.clone(),
                 output,
@@ -82,7 +81,7 @@ fn programs(site: &Site, folder: &str) -> Vec<Program> {
 
 fn check_program(
     site: &Site,
-    folder: &str,
+    folder: &Path,
     program: &Program,
     shown: &BTreeSet<PathBuf>,
     findings: &mut Vec<Finding>,
@@ -99,7 +98,7 @@ fn check_program(
             "no recorded output {output}: write it with `cargo xtask record {name}`"
         ));
     }
-    if folder == "examples" {
+    if folder == Path::new("examples") {
         // Of a program in several files, any of them may be the one that is shown.
         let is_shown = match program.source.file_name() {
             Some(name) if name == "main.rs" && program.source.components().count() > 2 => {
@@ -123,14 +122,14 @@ fn check_program(
     }
 }
 
-fn check_recorded(path: &Path, folder: &str, programs: &[Program], findings: &mut Vec<Finding>) {
+fn check_recorded(path: &Path, folder: &Path, programs: &[Program], findings: &mut Vec<Finding>) {
     if programs.iter().any(|program| program.output == path) {
         return;
     }
     // One beside the `main.rs` of a program in several files belongs one folder up.
-    let owner = programs.iter().find(|program| {
-        program.source.parent() == path.parent() && path.parent() != Some(Path::new(folder))
-    });
+    let owner = programs
+        .iter()
+        .find(|program| program.source.parent() == path.parent() && path.parent() != Some(folder));
     let message = match owner {
         Some(program) => {
             format!(
@@ -155,9 +154,7 @@ fn check_output(page: &Page, block: &Block, findings: &mut Vec<Finding>) {
             directive.kind == includes::Kind::Include
                 && directive.part == Part::Whole
                 && path.extension().is_some_and(|extension| extension == "out")
-                && FOLDERS
-                    .iter()
-                    .any(|folder| path.parent() == Some(Path::new(folder)))
+                && folders().any(|folder| path.parent() == Some(&folder))
         }
         _ => false,
     };

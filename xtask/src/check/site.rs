@@ -8,19 +8,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 use super::page::{Kind, Page};
+use crate::record::PACKAGES;
 
-/// The folders whose files are read.
-const FOLDERS: [&str; 9] = [
-    "src",
-    "examples",
-    "snippets",
-    "real",
-    "protocols",
-    "lake",
-    "theme",
-    "assets",
-    "xtask",
-];
+/// The folders whose files are read, beside [`PACKAGES`].
+const FOLDERS: [&str; 6] = ["src", "examples", "snippets", "theme", "assets", "xtask"];
 
 /// What the names of the files end in that are read as text.
 const TEXTS: [&str; 6] = ["md", "rs", "out", "toml", "css", "js"];
@@ -109,7 +100,7 @@ impl Tree {
             unreadable: Vec::new(),
         };
         tree.walk(Path::new(""), false);
-        for folder in FOLDERS {
+        for folder in FOLDERS.into_iter().chain(PACKAGES) {
             if root.join(folder).is_dir() {
                 tree.walk(Path::new(folder), true);
             }
@@ -183,11 +174,11 @@ impl Tree {
     /// The text files in `folder` whose names end in `extension`.
     pub(crate) fn texts<'a>(
         &'a self,
-        folder: &'a str,
+        folder: impl AsRef<Path> + 'a,
         extension: &'a str,
     ) -> impl Iterator<Item = (&'a PathBuf, &'a File)> {
         self.files.iter().filter(move |(path, _)| {
-            path.starts_with(folder) && path.extension().is_some_and(|found| found == extension)
+            path.starts_with(&folder) && path.extension().is_some_and(|found| found == extension)
         })
     }
 }
