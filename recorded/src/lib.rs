@@ -26,8 +26,9 @@ const MEASURED_UNITS: [&str; 4] = ["ms", "µs", "ns", "GB/s"];
 /// recorded run, and compares the two, apart from what differs between machines: on a
 /// line that begins with `measured on:` the cores, the system, versions and dates; on
 /// others what was measured: each number before ` ms`, ` µs`, ` ns` or ` GB/s`, each ratio
-/// such as `1.7x` (with one digit or more behind the point, which a count has not), and, on
-/// a line with one of these, each bar of `#`. To be called from a test in `tests/`. Says
+/// such as `1.7x` (with one digit or more behind the point, which a count has not), each
+/// number that a program marks as inexact, such as `~43`, and, on a line with one of these,
+/// each bar of `#`. To be called from a test in `tests/`. Says
 /// `skipped` where a server is missing, unless `CI=true` is set.
 ///
 /// # Errors
@@ -162,12 +163,13 @@ fn mask(line: &str) -> Option<Vec<String>> {
             let unit = words.get(i + 1).map(|unit| unit.trim_end_matches(','));
             let is_time = is_number(word)
                 && unit.is_some_and(|unit| MEASURED_UNITS.contains(&unit));
+            let is_inexact = bare.strip_prefix('~').is_some_and(is_number);
             let is_ratio = bare.strip_suffix('x').is_some_and(is_decimal);
             let is_machine = is_header
                 && (is_number(word)
                     || ["core", "cores", "Linux", "macOS"].contains(&bare)
                     || bare.starts_with(|c: char| c.is_ascii_digit()));
-            if is_time || is_ratio || is_machine {
+            if is_time || is_ratio || is_inexact || is_machine {
                 word.replace(bare, "#")
             } else {
                 word.to_owned()
@@ -198,6 +200,8 @@ mod tests {
         }
         assert_eq!(compare("L1  1.2 ns  ##\n", "L1  11 ns  #####\n"), Ok(()));
         assert_eq!(compare("ours, 1.7x\n", "ours, 12.25x\n"), Ok(()));
+        assert_eq!(compare("hits ~43 %\n", "hits ~44.5 %\n"), Ok(()));
+        assert!(compare("hits 43 %\n", "hits 44 %\n").is_err());
         assert!(compare("copies 2x\n", "copies 3x\n").is_err());
         assert!(compare("load ###\n", "load ##\n").is_err());
         assert!(compare("1.2 apples\n", "1.3 apples\n").is_err());
