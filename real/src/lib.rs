@@ -13,12 +13,14 @@
 //! | [`postgres`] | PostgreSQL, a primary or a replica | `launch` |
 //! | [`cut`] | links between members that can be cut | `port` |
 //! | [`etcd`] | three etcd members, one of which can be cut off | `launch`, `cut` |
+//! | [`nats`] | NATS with JetStream, and a client that waits | `launch` |
 //! | [`http`] | the smallest HTTP client | nothing of this crate |
 //! | [`backend`] | HTTP servers in threads, to put behind a balancer | `port` |
 //! | [`machine`] | the "measured on" line | `program` |
 //! | [`load_balancer`] | the comparison for that chapter | all of the above |
 //! | [`acid`] | the chapter's interleavings on PostgreSQL | `postgres` |
 //! | [`replication`] | a primary, a replica and what a write is worth | `postgres` |
+//! | [`message_queues`] | consumers and a broker, killed in the middle | `nats`, `guard` |
 //!
 //! Adding a server is one [`Program`](program::Program) constant and one
 //! [`Launch`](launch::Launch):
@@ -62,6 +64,8 @@ pub mod http;
 pub mod launch;
 pub mod load_balancer;
 pub mod machine;
+pub mod message_queues;
+pub mod nats;
 pub mod port;
 pub mod postgres;
 pub mod program;
