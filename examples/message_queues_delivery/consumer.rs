@@ -39,6 +39,12 @@ pub fn remember(db: &Connection, message: &str) -> Result<bool> {
     Ok(db.execute(REMEMBER, [message])? == 1)
 }
 
+/// Whether a message is remembered.
+pub fn is_done(db: &Connection, message: &str) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT * FROM done WHERE message = ?1)";
+    db.query_row(sql, [message], |row| row.get(0))
+}
+
 /// What is in the account.
 pub fn balance(db: &Connection) -> Result<i64> {
     db.query_row("SELECT balance FROM account", [], |row| row.get(0))
