@@ -25,6 +25,8 @@ pub use async_nats::jetstream::stream::{Config as StreamConfig, DiscardPolicy};
 
 /// How long an answer may take: a connection, an acknowledgement, a question.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// How often a consumer that waits looks whether there is anything to wait for.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// A running server with JetStream, whose streams are files in its folder.
 pub struct Nats {
@@ -81,7 +83,7 @@ impl Client {
             .enable_all()
             .build()
             .context("make a runtime")?;
-        let jetstream = wait(&runtime, async {
+        let jetstream = wait(&runtime, ANSWER_WITHIN, async {
             let client = async_nats::ConnectOptions::new()
                 .connection_timeout(ANSWER_WITHIN)
                 .request_timeout(Some(ANSWER_WITHIN))
@@ -100,7 +102,16 @@ impl Client {
         &self,
         answer: impl Future<Output = Result<T, E>>,
     ) -> Result<T> {
-        wait(&self.runtime, answer)
+        self.wait_longer(Duration::ZERO, answer)
+    }
+
+    /// As `wait`, for a question that the server itself may hold for a time.
+    fn wait_longer<T, E: Into<anyhow::Error>>(
+        &self,
+        held: Duration,
+        answer: impl Future<Output = Result<T, E>>,
+    ) -> Result<T> {
+        wait(&self.runtime, ANSWER_WITHIN + held, answer)
     }
 
     /// Makes a stream.
@@ -201,24 +212,51 @@ impl<'a> Consumer<'a> {
     /// # Errors
     /// When the server refuses.
     pub fn fetch(&self, max: usize, within: Duration) -> Result<Vec<Message<'a>>> {
-        self.client.wait(async {
+        self.client.wait_longer(within, async {
             let ask = self.consumer.batch().max_messages(max).expires(within);
             let mut batch = ask.messages().await?;
             let mut messages = Vec::new();
             while let Some(message) = batch.next().await {
-                let message = message.map_err(|error| anyhow!(error))?;
-                messages.push(Message::new(self.client, message)?);
+                messages.push(self.received(message)?);
             }
             anyhow::Ok(messages)
         })
     }
 
-    /// The next message, if one comes `within` this time.
+    /// The next message; `None` when the server has nothing outstanding, or no
+    /// message has come `within` this time.
+    ///
+    /// It asks once and waits, rather than again and again for a short time: a
+    /// server 2.9 whose request expires at the moment of a redelivery counts a
+    /// delivery that nobody got.
     ///
     /// # Errors
     /// As [`Consumer::fetch`].
     pub fn next(&self, within: Duration) -> Result<Option<Message<'a>>> {
-        Ok(self.fetch(1, within)?.pop())
+        self.client.wait_longer(within, async {
+            let ask = self.consumer.batch().max_messages(1).expires(within);
+            let mut batch = ask.messages().await?;
+            let mut nothing_outstanding = false;
+            loop {
+                match tokio::time::timeout(LOOK_EVERY, batch.next()).await {
+                    Ok(Some(message)) => return self.received(message).map(Some),
+                    Ok(None) => return Ok(None),
+                    // Only at the second look: what needs no acknowledgement is not
+                    // outstanding while it is on its way.
+                    Err(_) if nothing_outstanding => return anyhow::Ok(None),
+                    Err(_) => {
+                        nothing_outstanding = self.ask_outstanding().await? == 0
+                    }
+                }
+            }
+        })
+    }
+
+    fn received(
+        &self,
+        message: Result<jetstream::Message, async_nats::Error>,
+    ) -> Result<Message<'a>> {
+        Message::new(self.client, message.map_err(|error| anyhow!(error))?)
     }
 
     /// How many messages the server still means to deliver, or to hear of: those not
@@ -227,7 +265,11 @@ impl<'a> Consumer<'a> {
     /// # Errors
     /// When the server does not answer.
     pub fn outstanding(&self) -> Result<u64> {
-        let info = self.client.wait(self.consumer.get_info())?;
+        self.client.wait(self.ask_outstanding())
+    }
+
+    async fn ask_outstanding(&self) -> Result<u64> {
+        let info = self.consumer.get_info().await?;
         Ok(info.num_pending + info.num_ack_pending as u64)
     }
 }
@@ -275,10 +317,11 @@ fn text(payload: &[u8]) -> Result<String> {
 /// Runs one question of the client crate to its answer, or to the end of patience.
 fn wait<T, E: Into<anyhow::Error>>(
     runtime: &Runtime,
+    at_most: Duration,
     answer: impl Future<Output = Result<T, E>>,
 ) -> Result<T> {
     runtime.block_on(async {
-        tokio::time::timeout(ANSWER_WITHIN, answer)
+        tokio::time::timeout(at_most, answer)
             .await
             .context("NATS has not answered in time")?
             .map_err(Into::into)

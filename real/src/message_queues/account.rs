@@ -1,9 +1,15 @@
 //! The effect: one account in a SQLite file, and what a consumer remembers beside it.
+//!
+//! What is done to the account is the chapter's own source. This knows of the file.
 
 use anyhow::{Context, Result};
-use rusqlite::{params, Connection};
+use rusqlite::Connection;
 use std::path::Path;
 use std::time::Duration;
+
+#[allow(dead_code)] // the chapter's program uses all of it
+#[path = "../../../examples/message_queues_delivery/consumer.rs"]
+mod chapter;
 
 /// How long a file may be locked by somebody else.
 const LOCKED_AT_MOST: Duration = Duration::from_secs(5);
@@ -22,11 +28,7 @@ impl Account {
         let file = Connection::open(file)
             .with_context(|| format!("open {}", file.display()))?;
         file.busy_timeout(LOCKED_AT_MOST)?;
-        file.execute_batch(
-            "create table if not exists account(balance integer not null);
-             create table if not exists done(message text primary key);
-             insert into account select 0 where not exists (select * from account);",
-        )?;
+        file.execute_batch(chapter::SCHEMA)?;
         Ok(Account { file })
     }
 
@@ -35,9 +37,7 @@ impl Account {
     /// # Errors
     /// When the file cannot be read.
     pub fn balance(&self) -> Result<i64> {
-        Ok(self
-            .file
-            .query_row("select balance from account", [], |row| row.get(0))?)
+        Ok(chapter::balance(&self.file)?)
     }
 
     /// Adds `amount`, however often it is asked to.
@@ -45,8 +45,7 @@ impl Account {
     /// # Errors
     /// When the file cannot be written.
     pub fn add(&mut self, amount: i64) -> Result<()> {
-        self.file.execute("update account set balance = balance + ?", [amount])?;
-        Ok(())
+        Ok(chapter::add(&self.file, amount)?)
     }
 
     /// Adds `amount` unless it did so for the message of this name before. The name
@@ -56,14 +55,6 @@ impl Account {
     /// # Errors
     /// When the file cannot be written.
     pub fn add_once(&mut self, message: &str, amount: i64) -> Result<bool> {
-        let transaction = self.file.transaction()?;
-        let new = transaction
-            .execute("insert or ignore into done values (?)", params![message])?;
-        if new == 1 {
-            transaction
-                .execute("update account set balance = balance + ?", [amount])?;
-        }
-        transaction.commit()?;
-        Ok(new == 1)
+        Ok(chapter::add_once(&mut self.file, message, amount)?)
     }
 }

@@ -73,6 +73,10 @@ const fn death(
     Death { stream, plan: Plan { effect, ack, stop }, one_at_a_time }
 }
 
+/// What a consumer does that nobody kills.
+const WORKS: Plan =
+    Plan { effect: Effect::Idempotent, ack: Ack::AfterEffect, stop: Stop::Nowhere };
+
 /// Killed with the effect done and the broker not told.
 pub const AFTER_NAIVE: Death =
     death("AFTER_NAIVE", Effect::Naive, Ack::AfterEffect, Stop::AfterEffect, false);
@@ -174,8 +178,7 @@ pub fn broker_dies(publishes: u64, acks: u64) -> Result<Restart> {
     }
     let consumer = client.consumer(STREAM, NAME)?;
     for _ in 0..acks {
-        let message =
-            consumer.next(PATIENCE / 4)?.context("a message to consume")?;
+        let message = consumer.next(PATIENCE)?.context("a message to consume")?;
         message.ack()?;
     }
     nats.server().kill();
@@ -185,19 +188,16 @@ pub fn broker_dies(publishes: u64, acks: u64) -> Result<Restart> {
     let kept = client.stored(STREAM)?;
     let repeated = client.publish_as(&name(publishes), STREAM, "10")?;
     let consumer = client.consumer(STREAM, NAME)?;
-    let mut delivered_again = 0;
-    while consumer.outstanding()? > 0 {
-        for message in consumer.fetch(publishes as usize, NOTHING_WITHIN)? {
-            delivered_again += u64::from(message.sequence <= acks);
-            message.ack()?;
-        }
-    }
+    // What it owes now, asked for in one question.
+    let owed = consumer.outstanding()?;
+    let delivered = consumer.fetch(usize::try_from(owed)?, PATIENCE)?;
+    let again = delivered.iter().filter(|message| message.sequence <= acks);
     Ok(Restart {
         acknowledged: publishes,
         kept,
         knew_the_repetition: repeated.duplicate,
         confirmed: acks,
-        delivered_again,
+        delivered_again: again.count() as u64,
     })
 }
 
@@ -238,11 +238,7 @@ pub fn publish_is_repeated(nats: &Nats, program: &Path) -> Result<Repeated> {
     ensure!(taken_for_new, "the window does not close");
 
     let mut consumers = Consumers::new(program, nats.addr(), "AFTERWARDS")?;
-    consumers.run_to_the_end(Plan {
-        effect: Effect::Idempotent,
-        ack: Ack::AfterEffect,
-        stop: Stop::Nowhere,
-    })?;
+    consumers.run_to_the_end(WORKS)?;
     Ok(Repeated {
         stored_within: client.stored("WITHIN")?,
         stored_after: client.stored("AFTERWARDS")?,
@@ -281,7 +277,7 @@ pub fn poison(nats: &Nats, program: &Path) -> Result<Poison> {
     const DEAD: &str = "DEAD";
     let client = nats.connect()?;
     let consumer = ConsumerConfig {
-        ack_wait: Duration::from_millis(500),
+        ack_wait: ACK_WAIT / 2,
         max_deliver: DELIVERIES_MAX,
         ..explicit()
     };
@@ -306,10 +302,8 @@ pub fn poison(nats: &Nats, program: &Path) -> Result<Poison> {
         client.publish(STREAM, text)?;
     }
     let mut consumers = Consumers::new(program, nats.addr(), STREAM)?;
-    let plan =
-        Plan { effect: Effect::Naive, ack: Ack::AfterEffect, stop: Stop::Nowhere };
     let mut deaths = 0;
-    while !consumers.run(plan)? {
+    while !consumers.run(WORKS)? {
         deaths += 1;
         ensure!(deaths <= 10, "every consumer dies: {}", consumers.said());
     }
@@ -317,7 +311,7 @@ pub fn poison(nats: &Nats, program: &Path) -> Result<Poison> {
     // What a team has to write itself: advisory in, message read, copy out, and
     // only then the advisory acknowledged.
     let advisories = client.consumer(ADVISORIES, NAME)?;
-    let advisory = advisories.next(PATIENCE / 4)?.context("no advisory came")?;
+    let advisory = advisories.next(PATIENCE)?.context("no advisory came")?;
     let told: serde_json::Value = serde_json::from_str(&advisory.text)?;
     let number = |field: &str| {
         told[field].as_u64().with_context(|| format!("no {field} in {told}"))
