@@ -17,6 +17,9 @@ use tempfile::TempDir;
 
 /// How long a consumer waits for a message while the broker has one for it.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How often a message is delivered at most before a consumer gives up: it would
+/// work without end where it should have ended.
+const DELIVERIES_MAX: u64 = 5;
 /// The name of every stream's consumer.
 pub const NAME: &str = "consumer";
 
@@ -92,7 +95,8 @@ impl Plan {
 /// `args` are those behind [`CONSUME`].
 ///
 /// # Errors
-/// When a message is not an amount: it ends there, with nothing acknowledged.
+/// When a message is not an amount: it ends there, with nothing acknowledged. When
+/// a message comes again and again.
 pub fn consume(args: &[String]) -> Result<()> {
     let [addr, stream, file, plan @ ..] = args else { bail!("no plan: {args:?}") };
     let plan = Plan::from_words(plan)?;
@@ -109,6 +113,7 @@ pub fn consume(args: &[String]) -> Result<()> {
 
 fn handle(plan: Plan, message: &Message, account: &mut Account) -> Result<()> {
     tell(&format!("{} {}", message.sequence, message.delivery))?;
+    ensure!(message.delivery <= DELIVERIES_MAX, "it comes again and again");
     let stop_at = |stop| {
         if plan.stop == stop && message.sequence == KILLED_AT {
             wait_to_be_killed()?;
