@@ -165,6 +165,8 @@ pub struct Consumers<'a> {
     program: &'a Path,
     broker: SocketAddr,
     stream: &'a str,
+    /// Before `folder`, so that the processes end before their file goes.
+    guard: Guard,
     folder: TempDir,
     /// Sequence and delivery of each message that one of them received, in order.
     pub deliveries: Vec<(u64, u64)>,
@@ -182,7 +184,9 @@ impl<'a> Consumers<'a> {
     ) -> Result<Consumers<'a>> {
         let folder = tempfile::Builder::new().prefix("real-account-").tempdir();
         let folder = folder.context("make a temporary folder")?;
-        Ok(Consumers { program, broker, stream, folder, deliveries: Vec::new() })
+        let guard = Guard::start(folder.path())?;
+        let deliveries = Vec::new();
+        Ok(Consumers { program, broker, stream, guard, folder, deliveries })
     }
 
     /// The account as it is now.
@@ -260,16 +264,14 @@ fn delivery(line: &str) -> Result<(u64, u64)> {
 struct Process {
     child: Child,
     output: BufReader<ChildStdout>,
-    guard: Guard,
 }
 
 impl Process {
     fn start(consumers: &Consumers, plan: Plan) -> Result<Process> {
-        let guard = Guard::start(consumers.folder.path())?;
         let log = File::options().create(true).append(true).open(consumers.log());
         let log = log.context("open the consumers' log")?;
         let mut command = Command::new(consumers.program);
-        guard.join(&mut command);
+        consumers.guard.join(&mut command);
         let mut child = command
             .args([CONSUME, &consumers.broker.to_string(), consumers.stream])
             .arg(consumers.file())
@@ -280,7 +282,7 @@ impl Process {
             .spawn()
             .with_context(|| format!("start {}", consumers.program.display()))?;
         let output = child.stdout.take().context("its output is piped")?;
-        Ok(Process { child, output: BufReader::new(output), guard })
+        Ok(Process { child, output: BufReader::new(output) })
     }
 
     /// What it says next; `None` when it has ended.
@@ -304,7 +306,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.guard.kill_all();
+        let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
