@@ -220,6 +220,23 @@ mod tests {
     }
 
     #[test]
+    fn each_policy_pays_with_another_message() {
+        let full = |when_full| {
+            let mut queue = Queue::default();
+            (0..QUEUE_LEN_MAX as u64).for_each(|sent_ms| {
+                queue.send(sent_ms, when_full);
+            });
+            let answer = queue.send(900, when_full);
+            let ends = [queue.sent_ms.front(), queue.sent_ms.back()];
+            (answer, ends.map(|sent_ms| *sent_ms.expect("not empty")))
+        };
+        assert_eq!(full(Grow), (Answer::Queued, [0, 900]));
+        assert_eq!(full(Block), (Answer::TryLater, [0, 99]));
+        assert_eq!(full(RefuseNew), (Answer::Refused, [0, 99]));
+        assert_eq!(full(DropOldest), (Answer::Queued, [1, 900]));
+    }
+
+    #[test]
     fn blocked_senders_send_everything_in_the_end() {
         assert_eq!(run(Block).done, run(Grow).done);
     }
@@ -238,7 +255,7 @@ mod tests {
     #[test]
     fn the_wait_explodes_before_all_capacity_is_used() {
         let mut rng = Rng::with_seed(5);
-        for busy in [50, 80, 90] {
+        for busy in [20, 50, 80, 90] {
             let wait_ms = random_wait_ms(busy, 1_000_000, &mut rng);
             let share = busy as f64 / 100.0;
             let theory_ms = SERVICE_MS as f64 * share / (1.0 - share); // M/M/1
