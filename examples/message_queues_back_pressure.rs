@@ -3,11 +3,11 @@
 //! A consumer does 100 messages a second. Sixty a second arrive; for one minute it
 //! is 120. Look first at the queue without a limit: nothing is lost, and messages
 //! wait for twelve seconds, long after the rush. Then at three ways to be full.
-//! Little's law holds for each: messages in the queue on average = rate x time in
-//! the queue. The last table has no rush at all.
+//! Little's law: messages in the queue on average = rate x time in the queue. The
+//! last table has no rush at all.
 //!
-//! Simplified: the queue is in memory and a message is 1 kB; whoever has to block
-//! waits and then sends.
+//! Simplified: the queue is in memory, of which there is enough; whoever has to
+//! block waits and then sends.
 
 use fastrand::Rng;
 use std::collections::VecDeque;
@@ -127,7 +127,6 @@ impl Outcome {
     }
 }
 
-// ANCHOR: random
 /// Messages wait for those before them: the wait of each follows from that of the
 /// one before. Arrivals and work take random times with these means. Mean wait.
 fn random_wait_ms(percent_busy: u64, messages: u32, rng: &mut Rng) -> f64 {
@@ -141,7 +140,6 @@ fn random_wait_ms(percent_busy: u64, messages: u32, rng: &mut Rng) -> f64 {
     }
     sum_ms / f64::from(messages)
 }
-// ANCHOR_END: random
 
 fn main() {
     println!("100/s are done; 60/s arrive, for a minute 120/s\n");

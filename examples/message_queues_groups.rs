@@ -20,7 +20,6 @@ const PARTITIONS: usize = 12;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Generation(u32);
 
-// ANCHOR: assign
 /// Everything anew: neighbours to neighbours, in the order of the members.
 fn range(members: &BTreeSet<Member>) -> Vec<Member> {
     let owner = |partition| {
@@ -38,16 +37,14 @@ fn sticky(members: &BTreeSet<Member>, old: &[Option<Member>]) -> Vec<Member> {
     let mut one_more = PARTITIONS % members.len(); // so many members have one more
     let mut new: Vec<Option<Member>> = vec![None; PARTITIONS];
     for partition in 0..PARTITIONS {
-        let Some(owner) = old[partition] else {
-            continue;
-        };
-        let Some(has) = share.get_mut(&owner) else {
-            continue;
+        let owner = old[partition];
+        let Some(has) = owner.and_then(|member| share.get_mut(&member)) else {
+            continue; // it has no owner, or a dead one
         };
         if *has < at_least || (*has == at_least && one_more > 0) {
             one_more -= usize::from(*has == at_least);
             *has += 1;
-            new[partition] = Some(owner);
+            new[partition] = owner;
         }
     }
     let to_the_poorest = |kept: Option<Member>| {
@@ -60,7 +57,6 @@ fn sticky(members: &BTreeSet<Member>, old: &[Option<Member>]) -> Vec<Member> {
     };
     new.into_iter().map(to_the_poorest).collect()
 }
-// ANCHOR_END: assign
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Protocol {
@@ -87,8 +83,7 @@ struct Group {
     generation: Generation,
     owner: Vec<Option<Member>>,
     committed: [u64; PARTITIONS],
-    /// What each member believes that it owns, and since when.
-    held: BTreeMap<Member, (Generation, BTreeSet<Partition>)>,
+    heard: BTreeMap<Member, Generation>, // the newest that each member knows
 }
 
 impl Group {
@@ -100,7 +95,7 @@ impl Group {
             generation: Generation::default(),
             owner: vec![None; PARTITIONS],
             committed: [0; PARTITIONS],
-            held: BTreeMap::new(),
+            heard: BTreeMap::new(),
         }
     }
 
@@ -109,13 +104,12 @@ impl Group {
         self.rebalance()
     }
 
-    /// Dead, says the coordinator. If it is not, it still believes what it held.
+    /// Dead, says the coordinator. If it is not, it goes on in its old generation.
     fn declare_dead(&mut self, member: Member) -> Cost {
         self.members.remove(&member);
         self.rebalance()
     }
 
-    // ANCHOR: rebalance
     fn rebalance(&mut self) -> Cost {
         let old = self.owner.clone();
         let new = match self.is_sticky {
@@ -128,32 +122,23 @@ impl Group {
             Protocol::Eager => (0..PARTITIONS).collect(),
             Protocol::Cooperative => moving.clone(),
         };
-        // First everybody lets go, and says so. Then there are new owners.
-        self.next_generation();
+        // First the old owners let go. Then there are new ones.
         for partition in &stopping {
             self.owner[*partition] = None;
         }
-        self.tell_the_members();
         self.next_generation();
         self.owner = new.into_iter().map(Some).collect();
-        self.tell_the_members();
+        self.next_generation();
         Cost {
             stopped: stopping.len(),
             moved: moving.len(),
         }
     }
-    // ANCHOR_END: rebalance
 
     fn next_generation(&mut self) {
         self.generation.0 += 1;
-    }
-
-    fn tell_the_members(&mut self) {
-        for member in &self.members {
-            let owns = |p: &Partition| self.owner[*p] == Some(*member);
-            let owned = (0..PARTITIONS).filter(owns).collect();
-            self.held.insert(*member, (self.generation, owned));
-        }
+        let members = self.members.iter();
+        self.heard.extend(members.map(|m| (*m, self.generation)));
     }
 
     // ANCHOR: commit
@@ -174,16 +159,17 @@ impl Group {
     }
     // ANCHOR_END: commit
 
-    fn generation_of(&self, member: Member) -> (Member, Generation) {
-        let held = self.held.get(&member);
-        (
-            member,
-            held.map_or(Generation(0), |(generation, _)| *generation),
-        )
+    /// What a member says of itself when it commits.
+    fn credentials(&self, member: Member) -> (Member, Generation) {
+        (member, self.heard.get(&member).copied().unwrap_or_default())
+    }
+
+    fn owned_by(&self, member: Member) -> Vec<Partition> {
+        let owns = |p: &Partition| self.owner[*p] == Some(member);
+        (0..PARTITIONS).filter(owns).collect()
     }
 }
 
-// ANCHOR: store
 /// A database that remembers the newest generation that wrote to a partition.
 #[derive(Default)]
 struct Store {
@@ -204,7 +190,6 @@ impl Store {
         Ok(())
     }
 }
-// ANCHOR_END: store
 
 type Event = fn(&mut Group) -> Cost;
 const EVENTS: [(&str, Event); 5] = [
@@ -253,32 +238,23 @@ fn main() {
     }
     println!("\n\nb stops for a minute, and the group declares it dead");
     let mut group = Group::new(Protocol::Cooperative, true);
-    "abc".chars().for_each(|member| {
+    for member in ['a', 'b', 'c'] {
         group.join(member);
-    });
-    let zombie = group.generation_of('b');
-    let partition = *group.held[&'b'].1.first().expect("b has some");
+    }
+    let (zombie, partition) = (group.credentials('b'), group.owned_by('b')[0]);
     group.declare_dead('b');
     let owner = group.owner[partition].expect("somebody took over");
-    let heir = group.generation_of(owner);
-    println!(
-        "  {owner} commits partition {partition}: {:?}",
-        group.commit(heir, partition, 9)
-    );
-    println!(
-        "  b wakes up and commits: {:?}",
-        group.commit(zombie, partition, 5)
-    );
+    let heir = group.credentials(owner);
+    let commit = group.commit(heir, partition, 9);
+    println!("  {owner} commits partition {partition}: {commit:?}");
+    let commit = group.commit(zombie, partition, 5);
+    println!("  b wakes up and commits: {commit:?}");
     let mut store = Store::default();
-    println!(
-        "  b writes to a database before {owner}: {:?}",
-        store.write(partition, zombie.1)
-    );
+    let write = store.write(partition, zombie.1);
+    println!("  b writes to a database before {owner}: {write:?}");
     println!("  {owner} writes: {:?}", store.write(partition, heir.1));
-    println!(
-        "  b writes after {owner}: {:?}",
-        store.write(partition, zombie.1)
-    );
+    let write = store.write(partition, zombie.1);
+    println!("  b writes after {owner}: {write:?}");
 }
 
 #[cfg(test)]
@@ -308,17 +284,16 @@ mod tests {
     #[test]
     fn every_partition_has_one_owner_and_members_have_fair_shares() {
         churn(|group, _, _| {
-            let mut seen = BTreeSet::new();
+            assert!(group.owner.iter().all(Option::is_some));
+            let share = PARTITIONS / group.members.len();
+            let mut owned = 0;
             for member in &group.members {
-                let (generation, held) = &group.held[member];
-                assert_eq!(*generation, group.generation);
-                let share = PARTITIONS / group.members.len();
-                assert!((share..=share + 1).contains(&held.len()));
-                for partition in held {
-                    assert!(seen.insert(*partition), "two owners of {partition}");
-                }
+                let partitions = group.owned_by(*member).len();
+                assert!((share..=share + 1).contains(&partitions));
+                assert_eq!(group.heard[member], group.generation);
+                owned += partitions;
             }
-            assert_eq!(seen.len(), PARTITIONS);
+            assert_eq!(owned, PARTITIONS, "none belongs to the dead");
         });
     }
 
@@ -351,11 +326,14 @@ mod tests {
     #[test]
     fn more_members_than_partitions_are_idle() {
         let mut group = Group::new(Protocol::Cooperative, true);
-        ('a'..='p').for_each(|member| {
+        for member in 'a'..='p' {
             group.join(member);
-        });
-        let idle = group.held.values().filter(|(_, held)| held.is_empty());
-        assert_eq!(idle.count(), 16 - PARTITIONS);
+        }
+        let is_idle = |m: &&Member| group.owned_by(**m).is_empty();
+        assert_eq!(
+            group.members.iter().filter(is_idle).count(),
+            16 - PARTITIONS
+        );
     }
 
     #[test]
@@ -363,8 +341,8 @@ mod tests {
         let mut group = Group::new(Protocol::Cooperative, true);
         group.join('a');
         group.join('b');
-        let (zombie, alive) = (group.generation_of('b'), group.generation_of('a'));
-        let partition = *group.held[&'b'].1.first().expect("half of them");
+        let (zombie, alive) = (group.credentials('b'), group.credentials('a'));
+        let partition = group.owned_by('b')[0];
         assert_eq!(group.commit(zombie, partition, 1), Ok(()));
         assert_eq!(group.commit(alive, partition, 7), Err(Fenced::NotTheOwner));
         group.declare_dead('b');
@@ -372,7 +350,7 @@ mod tests {
             group.commit(zombie, partition, 2),
             Err(Fenced::OldGeneration)
         );
-        assert_eq!(group.commit(group.generation_of('a'), partition, 2), Ok(()));
+        assert_eq!(group.commit(group.credentials('a'), partition, 2), Ok(()));
     }
 
     #[test]

@@ -183,7 +183,6 @@ fn run(setup: Setup, seed: u64) -> (Vec<Change>, u64) {
     (done, last_ms)
 }
 
-// ANCHOR: late
 /// How many were done after a later change of the same account.
 fn late(done: &[Change]) -> usize {
     let mut newest = BTreeMap::new();
@@ -195,7 +194,6 @@ fn late(done: &[Change]) -> usize {
     };
     done.iter().filter(is_late).count()
 }
-// ANCHOR_END: late
 
 fn main() {
     println!("{CHANGES} changes of {ACCOUNTS} accounts\n");

@@ -19,7 +19,6 @@ const BACK_OFF_S_MAX: u64 = 32;
 
 type Message = u32;
 
-// ANCHOR: dead_letter
 #[derive(Clone, Copy)]
 struct Policy {
     /// The head of the queue is tried until it is done. Otherwise it goes to the
@@ -45,7 +44,6 @@ impl Queue {
         }
     }
 }
-// ANCHOR_END: dead_letter
 
 struct Drained {
     done: Vec<Message>,

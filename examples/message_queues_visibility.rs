@@ -7,7 +7,8 @@
 //! whose worker died lies there until it ends. The last line pays neither: the
 //! worker extends the time-out while it works.
 //!
-//! Simplified: a worker that dies is replaced at once; the clock ticks in seconds.
+//! Simplified: a worker that dies is replaced at once; what timed out is given out
+//! before what is new; the clock ticks in seconds.
 
 use fastrand::Rng;
 use std::collections::VecDeque;
@@ -117,7 +118,6 @@ fn run(time_out_s: u64, heartbeat: bool) -> Outcome {
     let mut died_s = [None; JOBS];
     for now_s in 0..RUN_S_MAX {
         for worker in &mut workers {
-            // ANCHOR: worker
             if let Some(attempt) = worker {
                 let (receipt, age_s) = (attempt.receipt, now_s - attempt.began_s);
                 if now_s == attempt.ends_s {
@@ -136,7 +136,6 @@ fn run(time_out_s: u64, heartbeat: bool) -> Outcome {
                     }
                 }
             }
-            // ANCHOR_END: worker
             if worker.is_none() {
                 *worker = queue.receive(now_s).map(|receipt| {
                     let died = died_s[receipt.job].take();
