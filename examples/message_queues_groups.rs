@@ -358,6 +358,7 @@ mod tests {
         let (mut store, old, new) = (Store::default(), Generation(4), Generation(6));
         assert_eq!(store.write(0, old), Ok(()));
         assert_eq!(store.write(0, new), Ok(()));
+        assert_eq!(store.write(0, new), Ok(()), "again");
         assert_eq!(store.write(0, old), Err(Fenced::OldGeneration));
         assert_eq!(store.write(1, old), Ok(()));
     }

@@ -233,6 +233,10 @@ mod tests {
     fn back_off_saves_calls_and_jitter_breaks_the_herd() {
         let [fixed, doubling, jittered] =
             [Fixed, Doubling, DoublingJittered].map(repair);
+        let while_down = 200 * DOWN_S as usize;
+        let refused: usize = (20..200).step_by(CALLS_PER_S_MAX).sum();
+        assert_eq!(fixed.in_vain, while_down + refused);
+        assert_eq!(fixed.all_done_s, DOWN_S + 9, "twenty a second");
         assert!(doubling.calls * 2 < fixed.calls);
         assert_eq!(fixed.busiest, 200);
         assert_eq!(

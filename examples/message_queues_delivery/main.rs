@@ -310,6 +310,18 @@ mod tests {
     }
 
     #[test]
+    fn everyone_dies_before_the_first_step_and_after_each() -> Result<()> {
+        for (scheme, steps) in SCHEMES.iter().zip([6, 8, 11]) {
+            let deaths: Vec<Death> =
+                all_deaths(scheme)?.into_iter().map(|(d, _)| d).collect();
+            let expected =
+                (0..=steps).flat_map(|at| VICTIMS.map(|victim| (at, victim)));
+            assert!(deaths.into_iter().eq(expected), "{}", scheme.name);
+        }
+        Ok(())
+    }
+
+    #[test]
     fn at_most_once_loses_and_never_repeats() -> Result<()> {
         let lost = [
             (Note, Producer, 0),
