@@ -6,7 +6,8 @@
 //! itself with [`CONSUME`] as its first argument, so that SIGKILL is what ends it.
 //!
 //! The process that plays the consumer says on its standard output what it receives
-//! and where it stops to be killed; no step of a scene waits for a time to pass.
+//! and where it stops to be killed. A scene sleeps only where time is its subject: a
+//! window that closes.
 //!
 //! May know of `nats` and `guard`; prints nothing but what a consumer tells its
 //! parent.

@@ -4,8 +4,8 @@
 //! Look at the six deaths of a consumer. The broker does the same in the first two:
 //! it delivers message 2 again, because it was not acknowledged. What makes them
 //! differ is whether the consumer remembers what it has done. Then look at the last
-//! line of the broker's death: it keeps what it acknowledged, and forgets what was
-//! acknowledged to it.
+//! line of the broker's death: it keeps what it acknowledged, and may forget what was
+//! acknowledged to it; how much depends on the moment.
 //!
 //! Simplified: one broker without replicas, and SIGKILL, which takes a process and
 //! leaves the operating system's memory: it is no power cut.
