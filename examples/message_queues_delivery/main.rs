@@ -224,16 +224,18 @@ fn main() -> Result<()> {
     let names = SCHEMES.map(|scheme| format!("{:<20}", scheme.name));
     println!("{:<10}{}", "", names.concat().trim_end());
     println!("{:<10}{}", "", " P  B  C packets    ".repeat(3).trim_end());
-    let mut columns = vec![];
-    for scheme in &SCHEMES {
-        columns.push((run(scheme, &[])?.steps, all_deaths(scheme)?));
+    let mut deaths = vec![];
+    for scheme in SCHEMES.iter().chain(&LOOKS_RIGHT) {
+        let steps = run(scheme, &[])?.steps;
+        deaths.push((scheme.name, steps, all_deaths(scheme)?));
     }
+    let columns = &deaths[..SCHEMES.len()];
     // The last one makes every step of the other two.
-    let rows = columns[2].0.iter().copied().map(Some);
+    let rows = columns[2].1.iter().copied().map(Some);
     for row in [None].into_iter().chain(rows) {
         let name = row.map_or("(start)".to_string(), |step| format!("{step:?}"));
         let mut line = format!("{name:<10}");
-        for (steps, outcomes) in &columns {
+        for (_, steps, outcomes) in columns {
             let made = |row| steps.iter().position(|step| *step == row);
             let after = row.map_or(Some(0), |row| made(row).map(|at| at + 1));
             let balances = outcomes.iter().filter(|((at, _), _)| Some(*at) == after);
@@ -243,11 +245,10 @@ fn main() -> Result<()> {
         println!("{}", line.trim_end());
     }
     println!("\n{:<30}deaths  lost right twice", "");
-    for scheme in SCHEMES.iter().chain(&LOOKS_RIGHT) {
-        let deaths = all_deaths(scheme)?;
-        print!("{:<30}{:>6}", scheme.name, deaths.len());
+    for (name, _, outcomes) in &deaths {
+        print!("{name:<30}{:>6}", outcomes.len());
         for balance in [0, AMOUNT, 2 * AMOUNT] {
-            print!("{:>6}", deaths.iter().filter(|d| d.1 == balance).count());
+            print!("{:>6}", outcomes.iter().filter(|o| o.1 == balance).count());
         }
         println!();
     }
