@@ -16,7 +16,7 @@ pub struct Heap<T> {
 }
 
 impl<T: Ord> Heap<T> {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             items: vec![],
             steps: 0,
@@ -58,8 +58,10 @@ impl<T: Ord> Heap<T> {
 // ANCHOR_END: heap
 
 // ANCHOR: merge
+type Run = Vec<u64>; // sorted
+
 /// Merges sorted runs: the heap holds the next item of each, with its run.
-fn merge(runs: &[Vec<u64>]) -> (Vec<u64>, u64) {
+fn merge(runs: &[Run]) -> (Run, u64) {
     let mut heap = Heap::new();
     let mut rest: Vec<_> = runs.iter().map(|run| run.iter()).collect();
     let mut merged = Vec::new();
@@ -81,7 +83,7 @@ fn merge(runs: &[Vec<u64>]) -> (Vec<u64>, u64) {
 // ANCHOR_END: merge
 
 /// Looks at the head of every run for each item.
-fn merge_by_looking(runs: &[Vec<u64>]) -> (Vec<u64>, u64) {
+fn merge_by_looking(runs: &[Run]) -> (Run, u64) {
     let mut heads = vec![0; runs.len()];
     let (mut merged, mut steps) = (Vec::new(), 0);
     loop {
@@ -187,11 +189,10 @@ fn main() {
     row("  sorted list", steps[0].0, steps[1].0, steps[2].0);
     row("  heap", steps[0].1, steps[1].1, steps[2].1);
 
-    println!("\nmerge 16,384 items of     4       64      256 runs");
+    println!("\nmerge 4,096 items of      4       64      256 runs");
     println!("steps an item");
-    let of = |merge: fn(&[Vec<u64>]) -> (Vec<u64>, u64)| {
-        [4, 64, 256]
-            .map(|runs| merge(&sorted_runs(runs, 16_384)).1 as f64 / 16_384.0)
+    let of = |merge: fn(&[Run]) -> (Run, u64)| {
+        [4, 64, 256].map(|runs| merge(&sorted_runs(runs, 4_096)).1 as f64 / 4_096.0)
     };
     let [a, b, c] = of(merge_by_looking);
     row("  look at every run", a, b, c);
