@@ -245,11 +245,13 @@ mod tests {
 
     #[test]
     fn a_slot_that_is_only_emptied_hides_the_keys_behind_it() {
-        let mut map = Map::new(|_| 0);
-        (map.insert(1, 'a'), map.insert(2, 'b'));
-        let mut wrong = Map::new(|_| 0);
-        (wrong.insert(1, 'a'), wrong.insert(2, 'b'));
-        (map.remove(1), wrong.slots[0].take());
+        let (mut map, mut wrong) = (Map::new(|_| 0), Map::new(|_| 0));
+        for (key, value) in [(1, 'a'), (2, 'b')] {
+            map.insert(key, value);
+            wrong.insert(key, value);
+        }
+        map.remove(1);
+        wrong.slots[0] = None;
         assert_eq!((map.get(2), wrong.get(2)), (Some(&'b'), None));
     }
 
