@@ -273,13 +273,14 @@ mod tests {
         let (mut timers, mut model) = (Timers::new(), Vec::new());
         for number in 0..500 {
             let at = Millis(rng.u64(..20));
-            timers.set(at, number);
-            model.push((at, number));
+            let what = 1_000 - number; // by itself, it would ring last to first
+            timers.set(at, what);
+            model.push((at, what));
         }
-        model.sort(); // stable
+        model.sort_by_key(|(at, _)| *at); // stable
         assert!(timers.next_due(Millis(0)).is_some());
         let rung = std::iter::from_fn(|| timers.next_due(Millis(20)));
-        assert!(rung.eq(model.into_iter().skip(1).map(|(_, number)| number)));
+        assert!(rung.eq(model.into_iter().skip(1).map(|(_, what)| what)));
     }
 
     #[test]
