@@ -35,7 +35,7 @@ use dsa_heap::Heap;
 use dsa_sorted::{Page, SkipList};
 
 const KEYS: usize = if cfg!(debug_assertions) { 2_000 } else { 100_000 };
-const ROUNDS: u32 = 15;
+const ROUNDS: u32 = if cfg!(debug_assertions) { 3 } else { 40 };
 const SECRET: [u64; 2] = [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210];
 const PAGE_KEYS_MAX: usize = 100;
 const RANGE: u64 = 100;
