@@ -27,7 +27,7 @@ impl Bloom {
 
     /// The key's k bits. Two hashes are enough to make all of them.
     fn places(&self, key: u64) -> impl Iterator<Item = (usize, u64)> {
-        let (a, b, m) = (mix(key), mix(!key) | 1, self.m);
+        let (a, b, m) = (mix(key), mix(!key) | 1, self.m); // b is never 0
         (0..self.k).map(move |i| {
             let place = a.wrapping_add(i.wrapping_mul(b)) % m;
             ((place / 64) as usize, 1 << (place % 64))

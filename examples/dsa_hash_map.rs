@@ -276,6 +276,11 @@ mod tests {
             map.insert(n as u64, ());
             moved += if map.slots.len() > slots { n - 1 } else { 0 };
             assert!(moved < 2 * n, "{n}");
+            assert!(4 * map.len <= 3 * map.slots.len(), "at most three quarters");
+            assert!(
+                n <= 6 || 8 * map.len > 3 * map.slots.len(),
+                "and not earlier"
+            );
         }
     }
 

@@ -1,9 +1,9 @@
 //! A binary heap keeps the smallest item at hand and the rest in no more order
 //! than that needs: timers, and the merge of sorted runs.
 //!
-//! Look at `steps an item`. A sorted list moves half of what waits for each timer;
-//! the heap's steps grow with the logarithm. And look at the two orders in which
-//! three timers of one millisecond ring: a heap alone forgets who came first.
+//! Look at the steps. A sorted list moves half of what waits, or more, for each
+//! timer; the heap's steps grow with the logarithm. And look at the two orders in
+//! which three timers of one millisecond ring: a heap alone forgets who came first.
 //!
 //! Simplified: a timer cannot be cancelled, and runs are in memory.
 

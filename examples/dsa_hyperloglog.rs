@@ -151,6 +151,18 @@ mod tests {
     }
 
     #[test]
+    fn above_the_small_counts_a_bias_remains_and_later_goes() {
+        let bias = |n: u64| means(1_024, n, 200).1 / n as f64 - 1.0;
+        assert!((0.01..0.03).contains(&bias(2_700)), "{}", bias(2_700));
+        assert!(bias(10_000).abs() < 0.007, "{}", bias(10_000));
+    }
+
+    #[test]
+    fn so_few_registers_that_the_constant_is_another_are_not_to_be_had() {
+        assert_eq!(HyperLogLog::new(16).registers.len(), 64);
+    }
+
+    #[test]
     fn a_merge_is_the_sketch_of_the_union() {
         for seed in 0..200 {
             let mut rng = fastrand::Rng::with_seed(seed);

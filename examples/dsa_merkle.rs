@@ -279,4 +279,18 @@ mod tests {
     fn two_hashes_pass_for_a_row_unless_leaves_are_marked() {
         assert_eq!(forgeries(), (true, false));
     }
+
+    #[test]
+    fn a_pair_is_marked_too_or_one_whose_first_byte_is_0_would_pass_for_a_row() {
+        let begins = |row: &u16| leaf(&row.to_le_bytes())[0] == 0;
+        let left = (0..9_999).find(begins).expect("one of 256 or so");
+        let pair = [left, 7].map(|row| leaf(&row.to_le_bytes()));
+        assert_ne!(leaf(&pair.concat()[1..]), parent(&pair[0], &pair[1]));
+    }
+
+    #[test]
+    fn where_an_eighth_differs_more_is_sent_than_a_whole_replica() {
+        let (mut a, mut b) = replicas(ROWS / 8);
+        assert!(repair(&mut a, &mut b, 1_024).1 > ROWS);
+    }
 }

@@ -253,6 +253,8 @@ mod tests {
     fn the_letters_are_those_that_others_write() {
         let place = Place::new(57.64911, 10.40744);
         assert_eq!(letters(place, 11), "u4pruydqqvj");
+        assert_eq!(letters(Place::new(-90.0, -180.0), 4), "0000");
+        assert_eq!(letters(Place::new(90.0, 180.0), 4), "zzzz");
     }
 
     #[test]
@@ -261,11 +263,11 @@ mod tests {
             let mut rng = fastrand::Rng::with_seed(seed);
             let spread = [0.01, 1.0, 40.0][rng.usize(..3)];
             let (lat, lon) = (
-                rng.f64() * 110.0 - 55.0,
+                rng.f64() * 132.0 - 66.0,
                 [0.0, 179.999, -180.0][rng.usize(..3)],
             );
             let mut random = || {
-                let lat = (lat + (rng.f64() - 0.5) * spread).clamp(-60.0, 60.0);
+                let lat = (lat + (rng.f64() - 0.5) * spread).clamp(-66.0, 66.0);
                 let lon = lon + (rng.f64() - 0.5) * spread;
                 Place {
                     lat,
@@ -311,6 +313,21 @@ mod tests {
         let mut index = GeoIndex::default();
         index.insert(1, fiji);
         assert_eq!(index.near(east, 3_000.0, 1).0, [1]);
+    }
+
+    #[test]
+    fn towards_a_pole_a_cell_that_is_high_enough_may_be_too_narrow() {
+        let wide = 360.0 / 1_024.0; // degrees, and half as high: 19.5 km
+        for lat in [0.0, 45.0, 61.0, 65.0, -65.0] {
+            let to = Place::new(lat, 3.0 * wide - 1e-4);
+            let beyond = Place::new(lat, 4.0 * wide + 1e-4); // two columns on
+            let mut index = GeoIndex::default();
+            index.insert(1, beyond);
+            let metres = 19_500.0;
+            let near = to.metres(beyond) <= metres;
+            assert_eq!(near, lat.abs() > 60.0);
+            assert_eq!(index.near(to, metres, 1).0.len(), usize::from(near));
+        }
     }
 
     #[test]

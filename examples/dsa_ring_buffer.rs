@@ -216,6 +216,11 @@ mod tests {
             assert_eq!(outcome.longest_wait <= CAPACITY as u64, bounded);
             assert_eq!(outcome.lost > 0, bounded);
         }
+        let wait = |when_full| burst(when_full).waits;
+        assert!(
+            wait(WhenFull::Overwrite) < wait(WhenFull::Refuse),
+            "fresher"
+        );
     }
 
     #[test]

@@ -70,7 +70,7 @@ impl<V: Default> Page<V> {
         F: FnMut(u64, &'a V),
     {
         let from = self.place(range.start);
-        let to = self.keys.partition_point(|at| *at < range.end).max(from);
+        let to = self.keys.partition_point(|at| *at < range.end);
         let entries = self.keys.iter().zip(&self.values);
         entries
             .take(to)
@@ -256,6 +256,34 @@ mod tests {
         let pages = tree.scan(&(0..KEYS), &mut |_, _| ());
         assert_eq!(tree.leaves(), (599, KEYS as usize));
         assert_eq!(pages, 599 + 11 + 1, "each page once");
+    }
+
+    #[test]
+    fn random_keys_fill_two_thirds_of_a_page_and_ascending_ones_half() {
+        let mut keys: Vec<u64> = (0..KEYS).collect();
+        for share in [49..52, 64..71] {
+            let mut tree = Page::default();
+            keys.iter()
+                .for_each(|key| tree.insert(*key, (), KEYS_A_PAGE));
+            let (leaves, keys_in_them) = tree.leaves();
+            assert!(share.contains(&(keys_in_them / leaves)), "{leaves}");
+            fastrand::Rng::with_seed(1).shuffle(&mut keys);
+        }
+    }
+
+    #[test]
+    fn a_skip_list_fetches_few_nodes_for_a_key_and_each_one_of_a_range() {
+        let mut list = SkipList::new(1);
+        (0..KEYS).for_each(|key| list.insert(key, ()));
+        let at_least =
+            |levels| list.towers.iter().filter(move |t| t.len() >= levels);
+        for (levels, share) in [(2, 4), (3, 16)] {
+            let nodes = at_least(levels).count() as f64;
+            assert!((nodes * share as f64 / KEYS as f64 - 1.0).abs() < 0.1);
+        }
+        let fetched = |width| mean(width, |range| list.scan(range, &mut |_, _| ()));
+        assert!((20.0..30.0).contains(&fetched(1)), "{}", fetched(1));
+        assert!((1_000.0..1_040.0).contains(&fetched(1_000)));
     }
 
     #[test]

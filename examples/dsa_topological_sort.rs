@@ -47,7 +47,7 @@ fn waves<'a>(needs: &Needs<'a>) -> Result<(Vec<Vec<&'a str>>, u64), SortError> {
                 next.extend((*left == 0).then_some(waiting));
             }
         }
-        next.sort_unstable(); // the same order in every run
+        next.sort_unstable(); // by name
         waves.push(std::mem::replace(&mut wave, next));
     }
     match missing.keys().next() {
@@ -175,6 +175,7 @@ mod tests {
             };
             sorted += 1;
             assert_eq!(waves.concat().len(), NAMES.len());
+            assert!(waves.iter().all(|wave| wave.is_sorted()), "{seed}");
             let wave = |item: &&str| waves.iter().position(|w| w.contains(item));
             for (item, its_needs) in &needs {
                 let latest = its_needs.iter().filter_map(wave).max();
@@ -196,6 +197,7 @@ mod tests {
                 continue;
             };
             cycles += 1;
+            assert!(!items.is_empty(), "{seed}");
             for (at, item) in items.iter().enumerate() {
                 let next = items[(at + 1) % items.len()].as_str();
                 assert!(needs[item.as_str()].contains(&next), "{items:?}");
