@@ -200,7 +200,7 @@ fn main() {
         steps,
         steps + 1_000.0,
     );
-    row("hash map, entries", 1.0, KEYS as f64);
+    row("hash map, entries (at best)", 1.0, KEYS as f64);
 
     println!("\nB-tree filled by keys      leaves   filled");
     for (order, tree) in
