@@ -54,13 +54,11 @@ fn mix(mut h: u64) -> u64 {
 }
 // ANCHOR_END: bloom
 
-// ANCHOR: formula
 /// A bit is still 0 with probability (1 - 1/m)^kn, about e^(-kn/m).
 fn formula(n: u64, m: u64, k: u64) -> f64 {
     let (n, m, k) = (n as f64, m as f64, k as f64);
     (1.0 - (-k * n / m).exp()).powf(k)
 }
-// ANCHOR_END: formula
 
 const KEYS: u64 = 20_000;
 const ABSENT: u64 = 40_000;
