@@ -370,6 +370,28 @@ fn an_include_by_line_number_is_refused() {
 }
 
 #[test]
+fn a_part_too_long_to_be_read_in_one_go_is_refused() {
+    let book = Book::fine();
+    let part = |statements: usize| {
+        let code = "    let _ = 1;\n".repeat(statements);
+        format!(
+            "// ANCHOR: open\n// ANCHOR_END: open\n// ANCHOR: commit\nfn main() {{\n    \
+             // a comment is no line of code\n\n{code}}}\n// ANCHOR_END: commit\n"
+        )
+    };
+    book.write(PROGRAM, &part(58));
+    book.add("```rust\n{{#rustdoc_include ../../examples/acid_transfer.rs:commit}}\n```");
+    book.is_fine();
+    book.write(PROGRAM, &part(59));
+    let message = "part \"commit\" of examples/acid_transfer.rs has 61 lines of code, more than \
+                   60: show a shorter part, or two";
+    book.finds(&[
+        &format!("src/data/acid.md:13: {message}"),
+        &format!("src/data/acid.md:42: {message}"),
+    ]);
+}
+
+#[test]
 fn a_directive_that_mdbook_would_leave_as_it_stands_is_found() {
     let book = Book::fine();
     book.add("{{#inclde x.rs}}\n\n`{{#include ../../examples/acid_transfer.out}`\n\n{{#if a}}");

@@ -17,6 +17,9 @@ use crate::record::PACKAGES;
 /// How deep mdBook follows includes in included files.
 const DEPTH_MAX: usize = 10;
 
+/// The most lines of code that one part of a program may put on a page: what is read in one go.
+const SHOWN_LINES_MAX: usize = 60;
+
 /// The directives that bring in a file.
 const NAMES: [&str; 4] = ["include", "rustdoc_include", "playground", "playpen"];
 
@@ -308,15 +311,34 @@ fn wrong(tree: &Tree, folder: &Path, directive: &Directive, path: &Path) -> Opti
             let known = text
                 .lines()
                 .any(|line| anchor(line, "ANCHOR:") == Some(wanted));
-            (!known).then(|| {
-                format!(
+            if !known {
+                return Some(format!(
                     "anchor \"{wanted}\" not found in {} ({})",
                     slashed(path),
                     has(&text)
+                ));
+            }
+            let lines = code_lines(&text, wanted);
+            (directive.kind == Kind::Rustdoc && lines > SHOWN_LINES_MAX).then(|| {
+                format!(
+                    "part \"{wanted}\" of {} has {lines} lines of code, more than \
+                     {SHOWN_LINES_MAX}: show a shorter part, or two",
+                    slashed(path)
                 )
             })
         }
     }
+}
+
+/// How many lines an anchor holds, without blank ones, those that are only a comment, and other
+/// anchors' marks.
+fn code_lines(text: &str, wanted: &str) -> usize {
+    text.lines()
+        .skip_while(|line| anchor(line, "ANCHOR:") != Some(wanted))
+        .take_while(|line| anchor(line, "ANCHOR_END:") != Some(wanted))
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with("//"))
+        .count()
 }
 
 /// The anchors of a file, for a message.
