@@ -185,3 +185,84 @@ fn main() {
         println!();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The worst for each number of steps before the crash; the last is without one.
+    fn line(name: &str, dies: Who) -> Vec<Outcome> {
+        let named = STRATEGIES.iter().find(|strategy| strategy.name == name);
+        let strategy = named.expect("a strategy of that name");
+        let after = 0..=strategy.steps.len();
+        after.map(|after| worst(strategy, dies, after)).collect()
+    }
+
+    use Outcome::{Brief, Done, Lost, Nothing, Stale, Vanish};
+
+    #[test]
+    fn db_then_delete_is_stale_if_and_only_if_the_writer_dies_in_between() {
+        let line_of = |dies| line("aside: db, del", dies);
+        assert_eq!(line_of(Who::App), [Nothing, Stale, Done, Done]);
+        assert!(line_of(Who::Cache).iter().all(|end| *end == Done));
+    }
+
+    #[test]
+    fn delete_then_db_is_stale_without_any_crash() {
+        assert_eq!(line("aside: del, db", Who::App)[3], Stale);
+        let strategy = &STRATEGIES[1];
+        let quiet = run(strategy, Who::App, strategy.steps.len(), usize::MAX);
+        assert_eq!(quiet, Done, "it takes a reader between the steps");
+    }
+
+    #[test]
+    fn a_second_delete_mends_the_reader_and_not_the_crash() {
+        let ends = line("del, db, del", Who::App);
+        assert_eq!((ends[2], ends[4]), (Stale, Done));
+    }
+
+    #[test]
+    fn a_note_in_the_same_transaction_leaves_nothing_stale_for_good() {
+        for dies in [Who::App, Who::Cache] {
+            let ends = line("db and note", dies);
+            assert!(ends.iter().all(|end| *end <= Brief), "{ends:?}");
+        }
+    }
+
+    #[test]
+    fn write_around_is_stale_without_any_crash_if_the_key_was_cached() {
+        assert_eq!(line("around", Who::App)[2], Stale);
+    }
+
+    #[test]
+    fn write_through_shows_a_value_that_vanishes_only_if_the_cache_comes_first() {
+        let ends = line("through: db, put", Who::Cache);
+        assert!(ends.iter().all(|end| *end <= Done));
+        assert_eq!(line("through: put, db", Who::Cache)[1], Vanish);
+    }
+
+    #[test]
+    fn only_write_back_loses_an_acknowledged_write_and_only_before_its_flush() {
+        for strategy in &STRATEGIES {
+            for dies in [Who::App, Who::Cache] {
+                let ends = line(strategy.name, dies);
+                let lost = ends.iter().position(|end| *end == Lost);
+                let back = strategy.name.starts_with("back") && dies == Who::Cache;
+                assert_eq!(lost, back.then_some(2), "{}", strategy.name);
+            }
+        }
+    }
+
+    #[test]
+    fn without_crash_and_reader_all_but_around_show_the_new_value() {
+        for strategy in &STRATEGIES {
+            let end = run(strategy, Who::App, strategy.steps.len(), usize::MAX);
+            let expected = match strategy.name {
+                "around" => Stale,
+                "db and note" => Brief,
+                _ => Done,
+            };
+            assert_eq!(end, expected, "{}", strategy.name);
+        }
+    }
+}
