@@ -11,6 +11,7 @@
 //! | [`launch`] | starts, stops, kills, restarts a server | these, and `user` |
 //! | [`user`] | whom a server runs as that refuses to be root | `/etc/passwd` |
 //! | [`postgres`] | PostgreSQL, a primary or a replica | `launch` |
+//! | [`redis`] | Redis, empty, without a disk | `launch` |
 //! | [`cut`] | links between members that can be cut | `port` |
 //! | [`etcd`] | three etcd members, one of which can be cut off | `launch`, `cut` |
 //! | [`nats`] | NATS with JetStream, and a client that waits | `launch` |
@@ -21,6 +22,7 @@
 //! | [`acid`] | the chapter's interleavings on PostgreSQL | `postgres` |
 //! | [`replication`] | a primary, a replica and what a write is worth | `postgres` |
 //! | [`message_queues`] | consumers and a broker, killed in the middle | `nats`, `guard` |
+//! | [`caching`] | the chapter's requests on Redis's evictions | `redis` |
 //!
 //! Adding a server is one [`Program`](program::Program) constant and one
 //! [`Launch`](launch::Launch):
@@ -57,6 +59,7 @@ compile_error!(
 
 pub mod acid;
 pub mod backend;
+pub mod caching;
 pub mod cut;
 pub mod etcd;
 pub mod guard;
@@ -69,6 +72,7 @@ pub mod nats;
 pub mod port;
 pub mod postgres;
 pub mod program;
+pub mod redis;
 pub mod replication;
 pub mod user;
 
