@@ -101,8 +101,8 @@ impl World {
         }
     }
 
-    /// The same for all strategies: a miss fills the cache. Whether the application
-    /// does that (aside) or the cache itself (read-through) makes no difference here.
+    /// A miss fills the cache. Whether the application does that (aside) or the
+    /// cache itself (read-through) makes no difference here.
     fn read(&mut self) -> Value {
         let value = *self.cache.get_or_insert(self.db);
         self.seen.push(value);

@@ -5,7 +5,7 @@
 //! for. All entries count alike, whatever their size; a real cache weighs them.
 //! Not for several threads. Nothing here prints, waits or knows the time.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(pub u64);
@@ -465,3 +465,24 @@ pub fn all<V: 'static>(capacity: usize) -> [(&'static str, Box<dyn Cache<V>>); 5
         ("S3-FIFO", Box::new(S3Fifo::new(capacity))),
     ]
 }
+
+// ANCHOR: belady
+/// Bélády's rule: whoever is needed last has to leave, if need be the newcomer.
+/// Nobody can follow it, since it reads the future. Nobody can do better.
+pub fn best_possible(requests: &[Key], capacity: usize) -> usize {
+    let mut next_use = vec![usize::MAX; requests.len()];
+    let mut seen = HashMap::new();
+    for (now, key) in requests.iter().enumerate().rev() {
+        next_use[now] = seen.insert(*key, now).unwrap_or(usize::MAX);
+    }
+    let (mut cached, mut hits) = (BTreeSet::new(), 0); // (next use, key)
+    for (now, key) in requests.iter().enumerate() {
+        hits += usize::from(cached.remove(&(now, *key)));
+        cached.insert((next_use[now], *key));
+        if cached.len() > capacity {
+            cached.pop_last();
+        }
+    }
+    hits
+}
+// ANCHOR_END: belady
