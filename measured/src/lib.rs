@@ -7,6 +7,8 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod caching;
+
 use std::time::{Duration, Instant};
 
 /// The time of the fastest of `rounds` runs of each piece of work: the others were disturbed

@@ -7,6 +7,7 @@ use real::caching::{exact, play_all, requests, traces};
 use real::caching::{Policy, Run, Store, CAPACITY};
 use real::program::skip_if_missing;
 use real::wait_until;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 const SEED: u64 = 1;
@@ -68,7 +69,8 @@ fn sent_within_a_second_redis_lru_is_chance_even_with_ten_samples() -> Result<()
             return Ok(());
         }
     }
-    eprintln!("not shown: this machine is too slow");
+    // Not eprintln!: the test harness swallows that when a test passes.
+    writeln!(std::io::stderr(), "not shown: this machine is too slow")?;
     Ok(())
 }
 

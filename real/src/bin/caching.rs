@@ -37,7 +37,7 @@ fn at_once(trace: &Trace, policy: Policy) -> Result<Outcome> {
 
 fn head(policy: &str, exact: &str, last: &str) {
     let samples = SAMPLES.map(|samples| format!("{samples:>7}")).concat();
-    println!("{policy:<15}{exact:>9}   {samples}{last:>12}");
+    println!("{policy:<15}{exact:>9}   {samples}{last:>15}");
 }
 
 fn row(trace: &Trace, exact: &Outcome, spread: &[Outcome], last: &Outcome) {
@@ -45,7 +45,7 @@ fn row(trace: &Trace, exact: &Outcome, spread: &[Outcome], last: &Outcome) {
     let spread: String =
         spread.iter().map(|outcome| format!("{:>7}", inexact(outcome))).collect();
     let (name, exact) = (trace.name, exact.hit_percent);
-    println!("{name:<15}{exact:>9.1}   {spread}{:>12}", inexact(last));
+    println!("{name:<15}{exact:>9.1}   {spread}{:>15}", inexact(last));
 }
 
 fn run() -> Result<()> {
