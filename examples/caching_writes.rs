@@ -174,7 +174,7 @@ fn worst(strategy: &Strategy, dies: Who, after: usize) -> Outcome {
 fn main() {
     for (who, dies) in [("application", Who::App), ("cache", Who::Cache)] {
         println!("the {who} dies after step");
-        println!("                        0       1       2       3       4");
+        println!("                         0       1       2       3       4");
         for strategy in &STRATEGIES {
             let mut line = format!("{:<18}", strategy.name);
             for after in 0..=strategy.steps.len() {
