@@ -74,7 +74,7 @@ fn run() -> Result<()> {
         let exact = exact(&mut Lfu::new(CAPACITY), &trace.requests);
         row(trace, &exact, spread, &at_once(trace, Policy::Random)?);
     }
-    let full = outcomes.iter().flat_map(|run| &run.entries[run.entries.len() / 2..]);
+    let full = outcomes.iter().flat_map(|run| &run.entries);
     let (fewest, most) = full.fold((usize::MAX, 0), |(fewest, most), entries| {
         (fewest.min(*entries), most.max(*entries))
     });
