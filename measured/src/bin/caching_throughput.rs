@@ -27,8 +27,9 @@ const ROUNDS: u32 = if cfg!(debug_assertions) { 1 } else { 15 };
 const SEED: u64 = 1;
 
 fn run() -> Result<()> {
-    let parts = [&[recorded::RUSTC], &CRATES[..]].concat();
-    println!("{}\n", recorded::measured_on(&parts)?);
+    println!("{}", recorded::measured_on(&[recorded::RUSTC])?);
+    let crates = CRATES.map(|(name, version)| format!("{name} {version}"));
+    println!("measured on: {}\n", crates.join(", "));
     let trace = &requests(SEED)[..];
 
     let (mut a, mut b, mut c, mut d) = (0, 0, 0, 0);
