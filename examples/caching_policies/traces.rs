@@ -1,7 +1,9 @@
 //! Who asks for what: the requests on which the policies are compared.
 //!
-//! All are seeded and the same on every machine. Popularity follows Zipf's law
-//! with exponent 1: the second key is asked for half as often as the first.
+//! All are seeded and the same on every machine: the sampler adds, divides,
+//! multiplies and compares, which the standard for floating-point numbers fixes to
+//! the last bit. Popularity follows Zipf's law with exponent 1: the second key is
+//! asked for half as often as the first.
 
 use super::policies::Key;
 use fastrand::Rng;

@@ -18,7 +18,7 @@ const SPREAD: Duration = Duration::from_secs(16);
 const AT_ONCE: Duration = Duration::ZERO;
 
 fn hits<const N: usize>(runs: [Run; N]) -> Result<Option<[f64; N]>> {
-    let Some(outcomes) = skip_if_missing(play_all(&runs))? else {
+    let Some(outcomes) = skip_if_missing(play_all(&runs, N))? else {
         return Ok(None);
     };
     Ok(Some(std::array::from_fn(|i| outcomes[i].hit_percent)))
