@@ -189,9 +189,9 @@ mod tests {
         }
     }
 
-    /// Machines may compute a logarithm with different last bits. If no report changes
-    /// with a head start that is larger or smaller by far more than that, no die lies
-    /// near enough to the end for those bits to matter.
+    /// Machines may compute a logarithm with other last bits. A head start that is
+    /// longer or shorter by far more than that changes no report: so no die lies so
+    /// near to the end that those bits matter.
     #[test]
     fn what_is_printed_does_not_depend_on_the_last_bits_of_a_logarithm() {
         for beta in [1.0, 2.0] {

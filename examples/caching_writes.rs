@@ -254,6 +254,13 @@ mod tests {
     }
 
     #[test]
+    fn a_reader_fills_a_cache_that_died_with_the_value_before_the_write() {
+        assert_eq!(line("aside: del, db", Who::Cache)[1], Stale);
+        assert_eq!(line("around", Who::Cache)[0], Stale);
+        assert_eq!(line("db and note", Who::Cache)[0], Brief);
+    }
+
+    #[test]
     fn without_crash_and_reader_all_but_around_show_the_new_value() {
         for strategy in &STRATEGIES {
             let end = run(strategy, Who::App, strategy.steps.len(), usize::MAX);
