@@ -1,7 +1,7 @@
 //! The chapter's requests on Redis, which looks at some keys and evicts the best of
 //! them, beside the chapter's exact LRU and LFU with as many entries.
 //!
-//! Look along each row: with 1 sample Redis is as good as chance, with 10 it is near
+//! Look along each row: with 1 sample Redis is as good as chance, with 5 it is near
 //! the exact policy. Where exact LRU never hits, in the loop, chance is better, and
 //! Redis's errors help it. Then at `at once`: sent within about a second, the same
 //! requests leave no trace in a clock of whole seconds. `allkeys-lfu` counts uses and
