@@ -1,7 +1,7 @@
 //! HTTP servers in threads of this process, to put behind a balancer.
 //!
-//! A backend answers each request with its name. `GET /health` is answered too, and
-//! not counted. A request whose path ends in `/hold` is kept waiting until
+//! A backend answers each request with its name, or with what the function given to
+//! [`Backend::answering`] says. `GET /health` is answered too, and not counted. A request whose path ends in `/hold` is kept waiting until
 //! [`Backend::release`], so that a test can kill a backend *while* it works, without
 //! a sleep. Killing closes the listener and every open connection at once, which is
 //! what a balancer sees of a crash; the port stays reserved, so nobody else can
@@ -9,8 +9,9 @@
 //!
 //! Simplified: one thread and one request a connection.
 //!
-//! May know of `port`, of nothing else in this crate.
+//! May know of `port` and of the types of `http`.
 
+use crate::http::{Request, Response};
 use crate::port::{hang_up, Port};
 use anyhow::{ensure, Result};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -26,9 +27,13 @@ const LINE_BYTES_MAX: u64 = 8 << 10;
 /// The most header lines of a request.
 const HEADERS_MAX: usize = 100;
 
-/// One HTTP server that answers with its name.
+/// What answers a request; `None` closes the connection without an answer.
+type Answer = dyn Fn(&Request) -> Option<Response> + Send + Sync;
+
+/// One HTTP server.
 pub struct Backend {
     name: &'static str,
+    answer: Arc<Answer>,
     port: Port,
     counts: Arc<Mutex<Counts>>,
     life: Option<Life>,
@@ -49,7 +54,7 @@ struct Life {
 }
 
 struct Shared {
-    name: &'static str,
+    answer: Arc<Answer>,
     counts: Arc<Mutex<Counts>>,
     state: Mutex<State>,
     changed: Condvar,
@@ -69,13 +74,30 @@ impl Backend {
     /// # Errors
     /// When the kernel gives no port.
     pub fn start(name: &'static str) -> Result<Backend> {
-        let port = Port::reserve()?;
-        let mut backend = Backend { name, port, counts: Arc::default(), life: None };
+        let content_type = ("content-type".to_owned(), "text/plain".to_owned());
+        Backend::answering(name, move |_| {
+            let headers = vec![content_type.clone()];
+            Some(Response { status: 200, headers, body: name.to_owned() })
+        })
+    }
+
+    /// [`Backend::start`] with another answer; `None` closes the connection without
+    /// one. The length of the body and `Connection: close` are added.
+    ///
+    /// # Errors
+    /// When the kernel gives no port.
+    pub fn answering(
+        name: &'static str,
+        answer: impl Fn(&Request) -> Option<Response> + Send + Sync + 'static,
+    ) -> Result<Backend> {
+        let (answer, port) = (Arc::new(answer), Port::reserve()?);
+        let mut backend =
+            Backend { name, answer, port, counts: Arc::default(), life: None };
         backend.restart()?;
         Ok(backend)
     }
 
-    /// Its name, which is the body of its answers.
+    /// Its name, which is the body of its answers unless it has others.
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -129,7 +151,7 @@ impl Backend {
         self.kill();
         let listener = Arc::new(self.port.listen()?);
         let shared = Arc::new(Shared {
-            name: self.name,
+            answer: Arc::clone(&self.answer),
             counts: Arc::clone(&self.counts),
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -185,28 +207,42 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 fn serve(connection: &TcpStream, shared: &Shared) -> Result<()> {
     connection.set_read_timeout(Some(PATIENCE))?;
     connection.set_write_timeout(Some(PATIENCE))?;
-    let path = read_request(connection)?;
-    if path != "/health" {
+    let request = read_request(connection)?;
+    if request.path != "/health" {
         lock(&shared.counts).served += 1;
-        if path.ends_with("/hold") {
+        if request.path.ends_with("/hold") {
             hold(shared);
         }
     }
-    let name = shared.name;
-    let answer = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\
-         Connection: close\r\n\r\n{name}",
-        name.len()
-    );
+    let Some(answer) = (shared.answer)(&request) else { return Ok(()) };
+    let text = text(&request, &answer);
     let mut connection = connection;
     // Together with `kill`: the answer of a dead backend must not get out.
     ensure!(!lock(&shared.state).dead, "killed");
-    connection.write_all(answer.as_bytes())?;
+    connection.write_all(text.as_bytes())?;
     Ok(())
 }
 
-/// Reads a request with its body and returns its path.
-fn read_request(connection: &TcpStream) -> Result<String> {
+/// The answer as it is sent. One to a HEAD has the length of the body, not the body;
+/// a 304 has neither.
+fn text(request: &Request, answer: &Response) -> String {
+    let Response { status, headers, body } = answer;
+    let mut text = format!("HTTP/1.1 {status} \r\n");
+    for (name, value) in headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if *status != 304 {
+        text.push_str(&format!("Content-Length: {}\r\n", body.len()));
+    }
+    text.push_str("Connection: close\r\n\r\n");
+    if *status != 304 && request.method != "HEAD" {
+        text.push_str(body);
+    }
+    text
+}
+
+/// Reads a request to the end of its body.
+fn read_request(connection: &TcpStream) -> Result<Request> {
     let mut reader = BufReader::new(connection);
     let line = |reader: &mut BufReader<&TcpStream>| -> Result<String> {
         let mut line = String::new();
@@ -215,18 +251,26 @@ fn read_request(connection: &TcpStream) -> Result<String> {
         Ok(line.trim_end().to_owned())
     };
     let first = line(&mut reader)?;
-    let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
+    let mut words = first.split(' ').map(str::to_owned);
+    let (method, path) = (words.next(), words.next());
+    let mut request = Request {
+        method: method.unwrap_or_default(),
+        path: path.unwrap_or_default(),
+        headers: Vec::new(),
+    };
     let mut length = 0;
     for _ in 0..HEADERS_MAX {
         let header = line(&mut reader)?;
         if header.is_empty() {
             std::io::copy(&mut reader.take(length), &mut std::io::sink())?;
-            return Ok(path);
+            return Ok(request);
         }
         if let Some((name, value)) = header.split_once(':') {
-            if name.eq_ignore_ascii_case("content-length") {
-                length = value.trim().parse()?;
+            let (name, value) = (name.to_ascii_lowercase(), value.trim());
+            if name == "content-length" {
+                length = value.parse()?;
             }
+            request.headers.push((name, value.to_owned()));
         }
     }
     anyhow::bail!("more than {HEADERS_MAX} headers")

@@ -1,6 +1,8 @@
 //! The smallest HTTP client that the comparisons need: one request a connection, the
 //! answer read to its end. No TLS, no chunked answers, no redirects.
 //!
+//! The types stand for what a server sees of it too: [`Request`] in, [`Response`] out.
+//!
 //! May know of nothing else in this crate.
 
 use anyhow::{ensure, Context, Result};
@@ -25,6 +27,25 @@ pub struct Response {
 }
 
 impl Response {
+    /// The value of the first header of that name (in lower case).
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        headers.find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// A request, without its body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The method, such as `GET`.
+    pub method: String,
+    /// The path with its query.
+    pub path: String,
+    /// Names in lower case, in the order of their coming.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Request {
     /// The value of the first header of that name (in lower case).
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
@@ -104,11 +125,13 @@ fn exchange(
     let mut answer = Vec::new();
     let mut stream = stream.take(ANSWER_BYTES_MAX);
     stream.read_to_end(&mut answer).context("read the answer")?;
-    parse(&String::from_utf8_lossy(&answer))
+    parse(method, &String::from_utf8_lossy(&answer))
         .with_context(|| format!("{method} {path} at {addr}"))
 }
 
-fn parse(answer: &str) -> Result<Response> {
+/// The answer to a request with `method`: to a HEAD it has no body, whatever length it
+/// names.
+fn parse(method: &str, answer: &str) -> Result<Response> {
     let (head, body) =
         answer.split_once("\r\n\r\n").context("no complete answer")?;
     let mut lines = head.lines();
@@ -127,7 +150,9 @@ fn parse(answer: &str) -> Result<Response> {
         response.header("transfer-encoding").is_none(),
         "chunked answers are not read"
     );
-    if let Some(length) = response.header("content-length") {
+    if method == "HEAD" {
+        ensure!(body.is_empty(), "the answer to a HEAD has a body");
+    } else if let Some(length) = response.header("content-length") {
         let length: usize =
             length.parse().with_context(|| format!("length {length}"))?;
         ensure!(body.len() == length, "{} of {length} bytes came", body.len());
@@ -143,16 +168,26 @@ mod tests {
     fn an_answer_is_taken_apart() {
         let answer =
             "HTTP/1.1 200 OK\r\nSet-Cookie: SERVER=a\r\nContent-Length: 2\r\n\r\nhi";
-        let response = parse(answer).expect("a complete answer");
+        let response = parse("GET", answer).expect("a complete answer");
         assert_eq!((response.status, response.body.as_str()), (200, "hi"));
         assert_eq!(response.header("set-cookie"), Some("SERVER=a"));
     }
 
     #[test]
     fn half_an_answer_is_an_error() {
-        assert!(parse("").is_err());
-        assert!(parse("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nh").is_err());
-        assert!(parse("HTTP/1.1 OK\r\n\r\n").is_err());
-        assert!(parse("SSH-2.0\r\n\r\n").is_err());
+        assert!(parse("GET", "").is_err());
+        assert!(
+            parse("GET", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nh").is_err()
+        );
+        assert!(parse("GET", "HTTP/1.1 OK\r\n\r\n").is_err());
+        assert!(parse("GET", "SSH-2.0\r\n\r\n").is_err());
+    }
+
+    #[test]
+    fn the_answer_to_a_head_names_a_length_and_has_no_body() {
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n";
+        assert!(parse("GET", head).is_err());
+        assert!(parse("HEAD", head).is_ok());
+        assert!(parse("HEAD", &format!("{head}hi")).is_err());
     }
 }

@@ -16,7 +16,9 @@
 //! | [`etcd`] | three etcd members, one of which can be cut off | `launch`, `cut` |
 //! | [`nats`] | NATS with JetStream, and a client that waits | `launch` |
 //! | [`http`] | the smallest HTTP client | nothing of this crate |
-//! | [`backend`] | HTTP servers in threads, to put behind a balancer | `port` |
+//! | [`backend`] | HTTP servers in threads, to put behind a balancer | `port`, `http` |
+//! | [`origin`] | a scripted HTTP server, to put behind a cache | `backend` |
+//! | [`varnish`] | Varnish in front of one server | `launch` |
 //! | [`machine`] | the "measured on" line | `program` |
 //! | [`load_balancer`] | the comparison for that chapter | all of the above |
 //! | [`acid`] | the chapter's interleavings on PostgreSQL | `postgres` |
@@ -69,12 +71,14 @@ pub mod load_balancer;
 pub mod machine;
 pub mod message_queues;
 pub mod nats;
+pub mod origin;
 pub mod port;
 pub mod postgres;
 pub mod program;
 pub mod redis;
 pub mod replication;
 pub mod user;
+pub mod varnish;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
