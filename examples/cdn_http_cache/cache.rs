@@ -1,0 +1,751 @@
+//! An HTTP cache as a state machine. It opens no socket and reads no clock: you
+//! give it a request and the time, and it says what to answer or what to ask the
+//! origin. Section numbers are RFC 9111's unless another one is named.
+//!
+//! Left out: parts of a response (`Range`, 206), storing what `HEAD` or `POST`
+//! return, `no-cache` and `private` for single fields (treated as if they named
+//! none, which 5.2.2.4 and 5.2.2.7 call common), validating several variants in
+//! one request, and joining requests that arrive while the first is on its way.
+
+#[path = "message.rs"]
+mod message;
+pub use message::*;
+use std::collections::BTreeMap;
+
+/// What the one who runs the cache decides.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The name in the `Cache-Status` field (RFC 9211).
+    pub name: &'static str,
+    /// Serves many users, as a CDN does; otherwise one, as a browser does.
+    pub shared: bool,
+    /// The cache key. The default is the URI.
+    pub key: fn(&Request) -> String,
+    /// A field's value in the form in which `Vary` compares it (4.1).
+    pub normalise: fn(name: &str, value: &str) -> String,
+    /// Fields that are asked before `Cache-Control` (RFC 9213, 2.2).
+    pub targeted: &'static [&'static str],
+    /// Whether the requests' own `Cache-Control` counts (5.2.1: it may).
+    pub obey_requests: bool,
+    /// How long after it became stale a response may be served when the origin
+    /// cannot be reached, whatever it says of stale-if-error (4.2.4).
+    pub disconnected_s: Seconds,
+    /// Percent of the time since `Last-Modified` (4.2.2); 0 for no heuristic.
+    pub heuristic_percent: u64,
+    /// How many responses it keeps. The one that was used least recently goes.
+    pub entries_max: usize,
+}
+
+impl Config {
+    pub fn shared() -> Config {
+        Config {
+            name: "Edge",
+            shared: true,
+            key: |request| request.uri.clone(),
+            normalise,
+            targeted: &["cdn-cache-control"],
+            obey_requests: true,
+            disconnected_s: 0,
+            heuristic_percent: 10,
+            entries_max: 1_000,
+        }
+    }
+
+    pub fn private() -> Config {
+        let (name, targeted) = ("Browser", &[][..]);
+        Config {
+            name,
+            shared: false,
+            targeted,
+            ..Config::shared()
+        }
+    }
+}
+
+/// Spaces around commas mean nothing. Codings are case-insensitive and their
+/// order means nothing (RFC 9110, 8.4.1 and 12.5.3).
+pub fn normalise(name: &str, value: &str) -> String {
+    let mut parts: Vec<String> = value
+        .split(',')
+        .map(|part| part.trim().to_string())
+        .collect();
+    if name.eq_ignore_ascii_case("accept-encoding") {
+        parts = parts.iter().map(|part| part.to_ascii_lowercase()).collect();
+        parts.sort();
+    }
+    parts.join(",")
+}
+
+// ANCHOR: step
+/// Why a request went on towards the origin: RFC 9211's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    Bypass,
+    Method,
+    UriMiss,
+    VaryMiss,
+    /// Something fresh is stored, and the request does not take it.
+    Request,
+    Stale,
+}
+
+/// What you have to do now.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Send this to the client.
+    Answer(Response),
+    /// Send `fetch.request` to the origin, then call `received` or `failed`.
+    Forward(Fetch),
+    /// Both: the client does not wait for the origin.
+    AnswerAndForward(Response, Fetch),
+}
+
+/// A request on its way to the origin.
+#[derive(Clone, Debug)]
+pub struct Fetch {
+    /// What to send: the client's request, made conditional if we have a copy.
+    pub request: Request,
+    pub why: Why,
+    /// Nobody waits for the answer.
+    pub background: bool,
+    client: Request,
+    sent_at: Seconds,
+    entry: Option<Box<Entry>>, // what it validates, as it was then
+}
+// ANCHOR_END: step
+
+#[derive(Clone, Debug)]
+struct Entry {
+    id: u64,
+    uri: String,
+    /// The fields that `Vary` names, as the first request had them.
+    vary: Vec<(String, Option<String>)>,
+    response: Response,
+    initial_age: Seconds,
+    received_at: Seconds,
+    /// The origin is being asked whether it is still good.
+    asked: bool,
+    used: u64,
+}
+
+#[derive(Clone, Debug)]
+pub struct Cache {
+    pub config: Config,
+    stored: BTreeMap<String, Vec<Entry>>,
+    ids: u64,
+}
+
+/// Not to be stored or passed on (3.1; RFC 9110, 7.6.1).
+const HOP_BY_HOP: [&str; 9] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+    "proxy-authenticate",
+    "proxy-authentication-info",
+    "proxy-authorization",
+];
+
+/// RFC 9110, 15.1; without 206, which this cache does not understand.
+const HEURISTIC: [u16; 11] = [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501];
+
+impl Config {
+    /// What a request's `Cache-Control` asks, if that counts (5.2.1).
+    fn asks(&self, request: &Request) -> Directives {
+        let text = request.headers.list("cache-control");
+        let text = text.filter(|_| self.obey_requests);
+        Directives::parse(&text.unwrap_or_default())
+    }
+
+    /// The directives that count for this cache, and whether `Expires` does.
+    fn policy(&self, response: &Response) -> (Directives, bool) {
+        for name in self.targeted {
+            let text = response.headers.list(name).unwrap_or_default();
+            let directives = Directives::parse(&text);
+            if !directives.is_empty() {
+                return (directives, false); // RFC 9213, 2.2
+            }
+        }
+        let text = response.headers.list("cache-control");
+        (Directives::parse(&text.unwrap_or_default()), true)
+    }
+
+    // ANCHOR: store
+    /// May the response to this request be stored? (3)
+    pub fn storable(&self, request: &Request, response: &Response) -> bool {
+        let (says, expires_counts) = self.policy(response);
+        let status = response.status;
+        let understood = HEURISTIC.contains(&status) || status == 302;
+        let must_understand = says.has("must-understand");
+        let vary = response.headers.list("vary").unwrap_or_default();
+        if request.method != "GET" || status < 200 || [206, 304].contains(&status) {
+            return false;
+        }
+        if self.asks(request).has("no-store") {
+            return false; // 5.2.1.5
+        }
+        if must_understand && !understood {
+            return false; // 5.2.2.3
+        }
+        if vary.split(',').any(|name| name.trim() == "*") {
+            return false; // 4.1: it could never be chosen
+        }
+        if says.has("no-store") && !must_understand {
+            return false; // 5.2.2.5
+        }
+        if self.shared && says.has("private") {
+            return false; // 5.2.2.7
+        }
+        let allowed = ["public", "must-revalidate", "s-maxage"];
+        if self.shared
+            && request.headers.get("authorization").is_some()
+            && !allowed.iter().any(|name| says.has(name))
+        {
+            return false; // 3.5
+        }
+        says.has("public")
+            || says.has("max-age")
+            || (self.shared && says.has("s-maxage"))
+            || (!self.shared && says.has("private"))
+            || (expires_counts && response.headers.get("expires").is_some())
+            || HEURISTIC.contains(&status)
+    }
+    // ANCHOR_END: store
+
+    // ANCHOR: lifetime
+    /// For how many seconds after its birth a response is fresh (4.2.1).
+    pub fn lifetime(&self, response: &Response, received_at: Seconds) -> Seconds {
+        let (says, expires_counts) = self.policy(response);
+        let date = response.headers.get("date").and_then(parse_date);
+        let date = date.unwrap_or(received_at);
+        if let (true, Some(age)) = (self.shared, says.seconds("s-maxage")) {
+            return age;
+        }
+        if let Some(age) = says.seconds("max-age") {
+            return age;
+        }
+        if let (true, Some(text)) = (expires_counts, response.headers.get("expires"))
+        {
+            let expires = parse_date(text).unwrap_or(0); // no date: it is past (5.3)
+            return expires.saturating_sub(date).min(INFINITE_S);
+        }
+        if HEURISTIC.contains(&response.status) || says.has("public") {
+            let changed = response.headers.get("last-modified").and_then(parse_date);
+            let quiet = date.saturating_sub(changed.unwrap_or(date));
+            return quiet * self.heuristic_percent / 100; // 4.2.2
+        }
+        0
+    }
+    // ANCHOR_END: lifetime
+
+    /// Is it forbidden to serve it stale, even without an origin? (4.2.4)
+    fn never_stale(&self, says: &Directives) -> bool {
+        let shared = ["proxy-revalidate", "s-maxage"];
+        says.has("no-cache")
+            || says.has("must-revalidate")
+            || self.shared && shared.iter().any(|name| says.has(name))
+    }
+}
+
+// ANCHOR: age
+/// The age that a response had when it arrived (4.2.3).
+pub fn initial_age(
+    response: &Response,
+    sent_at: Seconds,
+    received_at: Seconds,
+) -> Seconds {
+    let date = response.headers.get("date").and_then(parse_date);
+    let apparent = received_at.saturating_sub(date.unwrap_or(received_at));
+    let first = response
+        .headers
+        .get("age")
+        .and_then(|age| age.split(',').next());
+    let age: Seconds = first.and_then(|age| age.trim().parse().ok()).unwrap_or(0);
+    let delay = received_at.saturating_sub(sent_at);
+    apparent.max(age.min(INFINITE_S) + delay)
+}
+
+impl Entry {
+    fn age(&self, now: Seconds) -> Seconds {
+        self.initial_age + now.saturating_sub(self.received_at)
+    }
+}
+// ANCHOR_END: age
+
+impl Cache {
+    pub fn new(config: Config) -> Cache {
+        Cache {
+            config,
+            stored: BTreeMap::new(),
+            ids: 0,
+        }
+    }
+
+    /// How many responses are stored.
+    pub fn len(&self) -> usize {
+        self.stored.values().map(Vec::len).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn lifetime(&self, entry: &Entry) -> Seconds {
+        self.config.lifetime(&entry.response, entry.received_at)
+    }
+
+    /// The request's fields that a response's `Vary` names.
+    fn nominated(
+        &self,
+        vary: &str,
+        request: &Request,
+    ) -> Vec<(String, Option<String>)> {
+        let mut names: Vec<String> = vary
+            .split(',')
+            .map(|n| n.trim().to_ascii_lowercase())
+            .collect();
+        names.retain(|name| !name.is_empty());
+        let value = |name: &String| {
+            let list = request.headers.list(name);
+            list.map(|value| (self.config.normalise)(name, &value))
+        };
+        names
+            .into_iter()
+            .map(|name| (name.clone(), value(&name)))
+            .collect()
+    }
+
+    // ANCHOR: select
+    /// The newest stored response that fits the request, and whether there is
+    /// anything for its key (4, 4.1).
+    fn select(&self, request: &Request) -> (Option<&Entry>, bool) {
+        let key = (self.config.key)(request);
+        let variants = self.stored.get(&key).map_or(&[][..], Vec::as_slice);
+        let fits = |entry: &&Entry| {
+            entry.vary.iter().all(|(name, value)| {
+                let now = self.nominated(name, request).pop();
+                name != "*" && now == Some((name.clone(), value.clone()))
+            })
+        };
+        let date = |entry: &&Entry| {
+            let date = entry.response.headers.get("date").and_then(parse_date);
+            (!entry.vary.is_empty(), date, entry.id)
+        };
+        (
+            variants.iter().filter(fits).max_by_key(date),
+            !variants.is_empty(),
+        )
+    }
+    // ANCHOR_END: select
+
+    // ANCHOR: judge
+    /// May this stored response be the answer? (4)
+    fn judge(&self, entry: &Entry, asks: &Directives, now: Seconds) -> Use {
+        let says = self.config.policy(&entry.response).0;
+        let (age, lifetime) = (entry.age(now), self.lifetime(entry));
+        let fresh = lifetime > age && !says.has("no-cache");
+        let no = Use::No(if fresh { Why::Request } else { Why::Stale });
+        let too_old = asks.seconds("max-age").is_some_and(|max| age > max);
+        let left = lifetime.saturating_sub(age);
+        if asks.has("no-cache")
+            || too_old
+            || asks.seconds("min-fresh").is_some_and(|min| left < min)
+        {
+            return no; // 5.2.1
+        }
+        if fresh {
+            return Use::Serve;
+        }
+        if self.config.never_stale(&says) {
+            return no;
+        }
+        let late_s = age - lifetime;
+        match asks.argument("max-stale") {
+            Some(None) => return Use::Serve, // however stale
+            Some(_) if asks.seconds("max-stale") >= Some(late_s) => {
+                return Use::Serve;
+            }
+            _ => {}
+        }
+        let window_s = says.seconds("stale-while-revalidate").unwrap_or(0);
+        if late_s < window_s && !asks.has("max-age") {
+            return Use::ServeAndAsk; // RFC 5861, 3
+        }
+        no
+    }
+    // ANCHOR_END: judge
+
+    // ANCHOR: request
+    /// A client asks.
+    pub fn request(&mut self, request: &Request, now: Seconds) -> Step {
+        if !["GET", "HEAD"].contains(&request.method.as_str()) {
+            return Step::Forward(self.fetch(request, Why::Method, None, now));
+        }
+        if request.headers.get("range").is_some() {
+            return Step::Forward(self.fetch(request, Why::Bypass, None, now));
+        }
+        let asks = self.config.asks(request);
+        let (entry, known) = self.select(request);
+        let entry = entry.cloned();
+        let mut why = if known { Why::VaryMiss } else { Why::UriMiss };
+        if let Some(entry) = &entry {
+            match self.judge(entry, &asks, now) {
+                Use::Serve => {
+                    return Step::Answer(self.hit(entry, request, now));
+                }
+                Use::ServeAndAsk => {
+                    let answer = self.hit(entry, request, now);
+                    if entry.asked || asks.has("only-if-cached") {
+                        return Step::Answer(answer); // one question is enough
+                    }
+                    self.with_entry(entry.id, |entry| entry.asked = true);
+                    let mut get = request.clone();
+                    get.method = "GET".to_string();
+                    let mut fetch = self.fetch(&get, Why::Stale, Some(entry), now);
+                    fetch.background = true;
+                    return Step::AnswerAndForward(answer, fetch);
+                }
+                Use::No(reason) => why = reason,
+            }
+        }
+        if asks.has("only-if-cached") {
+            return Step::Answer(Response::new(504, "")); // 5.2.1.7
+        }
+        Step::Forward(self.fetch(request, why, entry.as_ref(), now))
+    }
+    // ANCHOR_END: request
+
+    // ANCHOR: validate
+    /// What to send to the origin. If we have a copy, ask whether it is still
+    /// good (4.3.1); if not, ask for the whole page, whatever the client has.
+    fn fetch(
+        &self,
+        client: &Request,
+        why: Why,
+        entry: Option<&Entry>,
+        now: Seconds,
+    ) -> Fetch {
+        let mut request = client.clone();
+        let entry = entry.filter(|_| client.method == "GET");
+        if client.method == "GET" && why != Why::Bypass {
+            request.headers.remove("if-none-match");
+            request.headers.remove("if-modified-since");
+        }
+        if let Some(Entry { response, .. }) = entry {
+            if let Some(tag) = response.headers.get("etag") {
+                request.headers.set("if-none-match", tag);
+            }
+            if let Some(date) = response.headers.get("last-modified") {
+                request.headers.set("if-modified-since", date);
+            }
+        }
+        let (client, entry) = (client.clone(), entry.cloned().map(Box::new));
+        Fetch {
+            request,
+            why,
+            background: false,
+            client,
+            sent_at: now,
+            entry,
+        }
+    }
+    // ANCHOR_END: validate
+
+    // ANCHOR: received
+    /// The origin has answered. Returns what the client gets.
+    pub fn received(
+        &mut self,
+        fetch: Fetch,
+        mut response: Response,
+        now: Seconds,
+    ) -> Response {
+        let status = response.status;
+        remove_hop_by_hop(&mut response.headers);
+        if response.headers.get("date").is_none() {
+            response.headers.set("date", &http_date(now)); // RFC 9110, 6.6.1
+        }
+        if (200..400).contains(&status) && is_unsafe(&fetch.client.method) {
+            self.invalidate_after(&fetch.client.uri, &response); // 4.4
+        }
+        if let Some(entry) = &fetch.entry {
+            self.with_entry(entry.id, |entry| entry.asked = false);
+            if status == 304 {
+                return self.freshen(&fetch, entry, &response, now);
+            }
+            if [500, 502, 503, 504].contains(&status) {
+                if let Some(answer) = self.despite(&fetch, Some(status), now) {
+                    return answer;
+                }
+            } else {
+                self.forget(entry.id); // a full answer: ours is not suitable
+            }
+        }
+        let stored = self.config.storable(&fetch.client, &response);
+        if !stored {
+            return self.passed_on(&fetch, response);
+        }
+        let entry = self.store(&fetch, response, now);
+        self.answer(&entry, &fetch.client, now, Some((fetch.why, status, true)))
+    }
+    // ANCHOR_END: received
+
+    // ANCHOR: despite
+    /// The origin cannot be reached, or too late. Returns what the client gets.
+    pub fn failed(&mut self, fetch: Fetch, now: Seconds) -> Response {
+        if let Some(entry) = &fetch.entry {
+            self.with_entry(entry.id, |entry| entry.asked = false);
+        }
+        let stale = self.despite(&fetch, None, now);
+        stale.unwrap_or_else(|| Response::new(504, "")) // 5.2.2.2
+    }
+
+    /// A stale answer instead of an error, if that is allowed.
+    fn despite(
+        &mut self,
+        fetch: &Fetch,
+        status: Option<u16>,
+        now: Seconds,
+    ) -> Option<Response> {
+        let entry = fetch.entry.as_deref()?;
+        let says = self.config.policy(&entry.response).0;
+        let asks = self.config.asks(&fetch.client);
+        let late_s = entry.age(now).saturating_sub(self.lifetime(entry));
+        let window = |who: &Directives| who.seconds("stale-if-error").unwrap_or(0);
+        let mut window_s = window(&says).max(window(&asks)); // RFC 5861, 4
+        if status.is_none() {
+            window_s = window_s.max(self.config.disconnected_s); // 4.2.4
+        }
+        if self.config.never_stale(&says) || late_s >= window_s {
+            return None;
+        }
+        let forward = status.map(|status| (fetch.why, status, false));
+        let mut answer = self.answer(entry, &fetch.client, now, forward);
+        answer.headers.set("age", &entry.age(now).to_string());
+        Some(answer)
+    }
+    // ANCHOR_END: despite
+
+    // ANCHOR: freshen
+    /// 304: what we have is still good, and its headers are news (4.3.4, 3.2).
+    fn freshen(
+        &mut self,
+        fetch: &Fetch,
+        entry: &Entry,
+        news: &Response,
+        now: Seconds,
+    ) -> Response {
+        let ours = entry.response.headers.get("etag");
+        let theirs = news.headers.get("etag");
+        if theirs.is_some_and(|tag| !ours.is_some_and(|our| same_tag(our, tag))) {
+            self.forget(entry.id); // it speaks of something that we do not have
+            return self.passed_on(fetch, Response::new(502, ""));
+        }
+        let mut entry = entry.clone();
+        entry.initial_age = initial_age(news, fetch.sent_at, now);
+        entry.received_at = now;
+        entry.asked = false;
+        entry.response.headers.remove("age"); // that of the news counts
+        let mut replaced = Vec::new();
+        for (name, value) in news.headers.iter() {
+            if name == "content-length" {
+                continue;
+            }
+            if !replaced.contains(&name) {
+                entry.response.headers.remove(name);
+                replaced.push(name);
+            }
+            entry.response.headers.add(name, value);
+        }
+        let kept = self.config.storable(&fetch.client, &entry.response);
+        let updated = entry.clone();
+        self.with_entry(entry.id, |old| *old = updated);
+        if !kept {
+            self.forget(entry.id);
+        }
+        self.answer(&entry, &fetch.client, now, Some((fetch.why, 304, kept)))
+    }
+    // ANCHOR_END: freshen
+
+    fn store(&mut self, fetch: &Fetch, response: Response, now: Seconds) -> Entry {
+        let vary = response.headers.list("vary").unwrap_or_default();
+        self.ids += 1;
+        let entry = Entry {
+            id: self.ids,
+            uri: fetch.client.uri.clone(),
+            vary: self.nominated(&vary, &fetch.client),
+            initial_age: initial_age(&response, fetch.sent_at, now),
+            response,
+            received_at: now,
+            asked: false,
+            used: self.ids,
+        };
+        let key = (self.config.key)(&fetch.client);
+        let variants = self.stored.entry(key).or_default();
+        variants.retain(|old| old.vary != entry.vary);
+        variants.push(entry.clone());
+        while self.len() > self.config.entries_max {
+            let all = self.stored.values().flatten();
+            let oldest = all.min_by_key(|entry| entry.used).map(|entry| entry.id);
+            self.forget(oldest.unwrap_or(0));
+        }
+        entry
+    }
+
+    fn hit(&mut self, entry: &Entry, client: &Request, now: Seconds) -> Response {
+        self.ids += 1;
+        let used = self.ids;
+        self.with_entry(entry.id, |entry| entry.used = used);
+        self.answer(entry, client, now, None)
+    }
+
+    /// An answer from a stored response; `forward` says what was asked for it:
+    /// why, with which result, and whether that was stored.
+    fn answer(
+        &self,
+        entry: &Entry,
+        client: &Request,
+        now: Seconds,
+        forward: Option<(Why, u16, bool)>,
+    ) -> Response {
+        let (age, lifetime) = (entry.age(now), self.lifetime(entry));
+        let mut response = entry.response.clone();
+        if forward.is_none() || response.headers.get("age").is_some() {
+            response.headers.set("age", &age.to_string()); // 4, 5.1
+        }
+        if response.status == 200 && not_modified(client, &response.headers) {
+            response.status = 304; // 4.3.2
+        }
+        if client.method == "HEAD" || response.status == 304 {
+            response.body.clear();
+        }
+        let ttl = lifetime as i64 - age as i64;
+        let what = match forward {
+            None => format!("hit; ttl={ttl}"),
+            Some((why, status, stored)) => {
+                let fwd = status_of(why, status, response.status);
+                let stored = if stored { "; stored" } else { "" };
+                format!("{fwd}{stored}; ttl={ttl}")
+            }
+        };
+        let member = format!("{}; {what}", self.config.name);
+        append(&mut response.headers, "cache-status", &member);
+        response
+    }
+
+    fn passed_on(&self, fetch: &Fetch, mut response: Response) -> Response {
+        let fwd = status_of(fetch.why, response.status, response.status);
+        let member = format!("{}; {fwd}", self.config.name);
+        append(&mut response.headers, "cache-status", &member);
+        response
+    }
+
+    fn with_entry(&mut self, id: u64, change: impl FnOnce(&mut Entry)) {
+        let mut all = self.stored.values_mut().flatten();
+        if let Some(entry) = all.find(|entry| entry.id == id) {
+            change(entry);
+        }
+    }
+
+    fn forget(&mut self, id: u64) {
+        self.stored.retain(|_, variants| {
+            variants.retain(|entry| entry.id != id);
+            !variants.is_empty()
+        });
+    }
+
+    /// Removes all that is stored for a URI, whatever its key and variant.
+    /// Returns how many responses that were.
+    pub fn invalidate(&mut self, uri: &str) -> usize {
+        let before = self.len();
+        self.stored.retain(|_, variants| {
+            variants.retain(|entry| entry.uri != uri);
+            !variants.is_empty()
+        });
+        before - self.len()
+    }
+
+    /// After a successful POST, PUT or DELETE (4.4): the page itself, and what
+    /// the answer names, as long as it is on the same site.
+    fn invalidate_after(&mut self, uri: &str, response: &Response) {
+        self.invalidate(uri);
+        for name in ["location", "content-location"] {
+            let Some(other) = response.headers.get(name) else {
+                continue;
+            };
+            let other = match other.starts_with('/') {
+                true => format!("{}{other}", origin(uri)),
+                false => other.to_string(),
+            };
+            if origin(&other) == origin(uri) {
+                self.invalidate(&other);
+            }
+        }
+    }
+}
+
+enum Use {
+    Serve,
+    ServeAndAsk,
+    No(Why),
+}
+
+fn is_unsafe(method: &str) -> bool {
+    !["GET", "HEAD", "OPTIONS", "TRACE"].contains(&method) // RFC 9110, 9.2.1
+}
+
+/// `https://site.example` of `https://site.example/a/b`.
+fn origin(uri: &str) -> &str {
+    let host = uri.find("://").map_or(0, |at| at + 3);
+    let end = uri[host..].find(['/', '?', '#']);
+    end.map_or(uri, |end| &uri[..host + end])
+}
+
+/// Weak comparison (RFC 9110, 8.8.3.2): `W/"a"` is `"a"`.
+fn same_tag(one: &str, other: &str) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_string();
+    opaque(one) == opaque(other)
+}
+
+/// Has the client this very response? (4.3.2; RFC 9110, 13.2.2)
+fn not_modified(client: &Request, headers: &Headers) -> bool {
+    if let Some(tags) = client.headers.list("if-none-match") {
+        let ours = headers.get("etag");
+        let same = |tag: &str| ours.is_some_and(|our| same_tag(our, tag));
+        return tags.trim() == "*" || tags.split(',').any(same);
+    }
+    let since = client.headers.get("if-modified-since").and_then(parse_date);
+    let changed = headers.get("last-modified").or_else(|| headers.get("date"));
+    let changed = changed.and_then(parse_date);
+    since.is_some() && changed.is_some() && changed <= since
+}
+
+fn remove_hop_by_hop(headers: &mut Headers) {
+    let named = headers.list("connection").unwrap_or_default();
+    for name in named.split(',').map(str::trim).chain(HOP_BY_HOP) {
+        headers.remove(name);
+    }
+}
+
+/// `fwd-status` stands where it is not the status that the client gets.
+fn status_of(why: Why, status: u16, sent: u16) -> String {
+    let why = match why {
+        Why::Bypass => "bypass",
+        Why::Method => "method",
+        Why::UriMiss => "uri-miss",
+        Why::VaryMiss => "vary-miss",
+        Why::Request => "request",
+        Why::Stale => "stale",
+    };
+    match status == sent {
+        true => format!("fwd={why}"),
+        false => format!("fwd={why}; fwd-status={status}"),
+    }
+}
+
+/// Caches nearer to the origin stand first (RFC 9211, 2).
+fn append(headers: &mut Headers, name: &str, member: &str) {
+    let before = headers.list(name).map(|list| list + ", ");
+    headers.set(name, &format!("{}{member}", before.unwrap_or_default()));
+}
