@@ -288,10 +288,6 @@ impl Cache {
         self.stored.values().map(Vec::len).sum()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     fn lifetime(&self, entry: &Entry) -> Seconds {
         self.config.lifetime(&entry.response, entry.received_at)
     }
