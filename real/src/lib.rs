@@ -18,9 +18,10 @@
 //! | [`http`] | the smallest HTTP client | nothing of this crate |
 //! | [`backend`] | HTTP servers in threads, to put behind a balancer | `port`, `http` |
 //! | [`origin`] | a scripted HTTP server, to put behind a cache | `backend` |
-//! | [`varnish`] | Varnish in front of one server | `launch` |
+//! | [`varnish`] | Varnish in front of one server | `launch`, `http` |
 //! | [`machine`] | the "measured on" line | `program` |
 //! | [`load_balancer`] | the comparison for that chapter | all of the above |
+//! | [`cdn`] | that chapter's cache and Varnish, asked the same | `origin`, `varnish` |
 //! | [`acid`] | the chapter's interleavings on PostgreSQL | `postgres` |
 //! | [`replication`] | a primary, a replica and what a write is worth | `postgres` |
 //! | [`message_queues`] | consumers and a broker, killed in the middle | `nats`, `guard` |
@@ -62,6 +63,7 @@ compile_error!(
 pub mod acid;
 pub mod backend;
 pub mod caching;
+pub mod cdn;
 pub mod cut;
 pub mod etcd;
 pub mod guard;

@@ -1,9 +1,10 @@
-//! An origin that follows a script: what it answers below each path, and what it was
-//! asked.
+//! An origin that follows a script: what it answers below each path, and what it
+//! was asked.
 //!
-//! Every whole answer carries a number of its own in its body, so a client can tell a
-//! stored answer from a new one, whatever a cache says of it. A request whose
-//! `If-None-Match` is the page's `ETag` is answered with 304.
+//! Every whole answer has a number of its own in the header [`NUMBER`], so a client
+//! can tell a stored answer from a new one, whatever a cache says of it. Its body
+//! names whose request it answers, by the cookie. A request whose `If-None-Match`
+//! is the page's `ETag` is answered with 304.
 //!
 //! May know of `backend` and of the types of `http`.
 
@@ -13,6 +14,9 @@ use anyhow::Result;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The header with the number of an answer, counted up from 1 over all pages.
+pub const NUMBER: &str = "x-answer";
 
 /// What the origin does with a request for a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,6 +101,11 @@ impl Origin {
         site.seen.iter().filter(of_page).cloned().collect()
     }
 
+    /// How many whole answers it has given: the highest number so far.
+    pub fn answers(&self) -> usize {
+        lock(&self.site).answers
+    }
+
     /// How many requests it keeps waiting now.
     pub fn holding(&self) -> usize {
         self.backend.holding()
@@ -127,7 +136,7 @@ impl Site {
             Health::Answers503 => return Some(without(503)),
             Health::Closes => return None,
         }
-        let headers = page.headers.clone();
+        let mut headers = page.headers.clone();
         let etag = headers.iter().find(|(name, _)| name == "etag");
         let known = request.header("if-none-match");
         if etag.is_some_and(|(_, etag)| known == Some(etag)) {
@@ -135,7 +144,8 @@ impl Site {
         }
         self.answers += 1;
         let whom = request.header("cookie").unwrap_or("anybody");
-        let body = format!("answer {} for {whom}", self.answers);
+        let body = format!("for {whom}");
+        headers.push((NUMBER.to_owned(), self.answers.to_string()));
         Some(Response { status: 200, headers, body })
     }
 }
@@ -144,7 +154,8 @@ fn without_query(path: &str) -> &str {
     path.split('?').next().unwrap_or(path)
 }
 
-/// A lock that a panicking thread left behind is still good: each change is one step.
+/// A lock that a panicking thread left behind is still good: each change is one
+/// step.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -162,7 +173,8 @@ mod tests {
             http::send(origin.addr(), "GET", "/a?b", &[("If-None-Match", etag)])
         };
         let (old, known) = (ask("\"0\"")?, ask("\"1\"")?);
-        assert_eq!((old.status, old.body.as_str()), (200, "answer 1 for anybody"));
+        assert_eq!((old.status, old.body.as_str()), (200, "for anybody"));
+        assert_eq!((old.header(NUMBER), known.header(NUMBER)), (Some("1"), None));
         assert_eq!((known.status, known.body.as_str()), (304, ""));
         assert_eq!(known.header("etag"), Some("\"1\""));
         let statuses: Vec<u16> =
@@ -180,7 +192,7 @@ mod tests {
         origin.health("/a", Health::Closes);
         assert!(http::get(origin.addr(), "/a").is_err());
         origin.health("/a", Health::Well);
-        assert_eq!(http::get(origin.addr(), "/a")?.body, "answer 1 for anybody");
+        assert_eq!(http::get(origin.addr(), "/a")?.body, "for anybody");
         assert_eq!(http::get(origin.addr(), "/b")?.status, 404);
         assert_eq!(origin.seen("/a").len(), 3);
         Ok(())
