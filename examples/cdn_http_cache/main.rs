@@ -141,7 +141,7 @@ mod tests {
     fn no_answer_is_older_than_page_and_request_allow() {
         let mut rng = fastrand::Rng::with_seed(9111);
         let (mut hits, mut stale) = (0, 0);
-        for _ in 0..200 {
+        for _ in 0..60 {
             let mut cache = Cache::new(Config::shared());
             let (max_age, window) = (rng.u64(0..40), rng.u64(0..20));
             let says = format!("max-age={max_age}, stale-while-revalidate={window}");
@@ -177,7 +177,7 @@ mod tests {
                 }
             }
         }
-        assert!(hits > 1_000 && stale > 100, "{hits} {stale}");
+        assert!(hits > 500 && stale > 50, "{hits} {stale}");
     }
 
     #[test]
