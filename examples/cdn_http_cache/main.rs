@@ -4,9 +4,8 @@
 //! origin was asked (`fwd`), what it answered if the client got something else
 //! (`fwd-status`), and for how many seconds the answer is still fresh (`ttl`).
 //!
-//! The cache is in `cache.rs`, with what it leaves out; the messages are in
-//! `message.rs`, the rules in `cases.rs`. Here the clock is a number and the
-//! origin a script: nothing is sent anywhere.
+//! The cache is in `cache.rs`, with what it leaves out, the rules in `cases.rs`.
+//! Here the clock is a number and the origin a script: nothing is sent anywhere.
 
 mod cache;
 mod cases;
