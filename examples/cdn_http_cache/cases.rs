@@ -46,7 +46,6 @@ const fn browser(
     }
 }
 
-// ANCHOR: cases
 pub const CASES: &[Case] = &[
     case("9111 3", "a fresh response is stored and used again", &[
         (
@@ -66,7 +65,6 @@ pub const CASES: &[Case] = &[
         ),
         (60, "", "200", "200 fwd=stale; stored; ttl=0"),
     ]),
-    // ANCHOR_END: cases
     case("9111 3", "another URI is another response", &[
         (0, "", ONE_H, "200 fwd=uri-miss; stored; ttl=3600"),
         (1, "GET /other", "404", "404 fwd=uri-miss; stored; ttl=0"),
@@ -273,6 +271,26 @@ pub const CASES: &[Case] = &[
             "200 fwd=stale; fwd-status=304; stored; ttl=60 | x: new \
                 | content-length: 4"),
         (30, "", "", "200 hit; ttl=50 | x: new | age: 10 | content-length: 4"),
+    ]),
+    case("9111 4.3.4", "after 304 the age is that of the 304", &[
+        (
+            0,
+            "",
+            "200 | cache-control: max-age=9 | etag: \"1\" | age: 5",
+            "200 fwd=uri-miss; stored; ttl=4",
+        ),
+        (
+            20,
+            "",
+            "304 | etag: \"1\"",
+            "200 fwd=stale; fwd-status=304; stored; ttl=9",
+        ),
+        (
+            40,
+            "",
+            "304 | etag: \"1\" | age: 2",
+            "200 fwd=stale; fwd-status=304; stored; ttl=7 | age: 2",
+        ),
     ]),
     case("9111 4.3.4", "304 with an unknown ETag renews nothing", &[
         (
@@ -521,6 +539,20 @@ pub const CASES: &[Case] = &[
             "200 fwd=uri-miss; stored; ttl=60"),
         (70, "", "304", "200 hit; ttl=-10 | age: 70"),
         (71, "", "", "200 hit; ttl=59 | age: 1"),
+    ]),
+    case("5861 3", "a request's max-age wants nothing stale", &[
+        (
+            0,
+            "",
+            "200 | cache-control: max-age=60, stale-while-revalidate=30",
+            "200 fwd=uri-miss; stored; ttl=60",
+        ),
+        (
+            70,
+            "| cache-control: max-age=100",
+            "200",
+            "200 fwd=stale; stored; ttl=0",
+        ),
     ]),
     case("5861 3", "after the window the client waits", &[
         (0, "", "200 | cache-control: max-age=60, stale-while-revalidate=30",
