@@ -6,6 +6,7 @@
 //! return, `no-cache` and `private` for single fields (treated as if they named
 //! none, which 5.2.2.4 and 5.2.2.7 call common), validating several variants in
 //! one request, and joining requests that arrive while the first is on its way.
+//! `CDN-Cache-Control` is read like `Cache-Control`, not as a structured field.
 
 use std::collections::BTreeMap;
 
@@ -319,7 +320,7 @@ impl Cache {
         let fits = |entry: &&Entry| {
             entry.vary.iter().all(|(name, value)| {
                 let now = self.nominated(name, request).pop();
-                name != "*" && now == Some((name.clone(), value.clone()))
+                now == Some((name.clone(), value.clone()))
             })
         };
         let date = |entry: &&Entry| {

@@ -197,7 +197,7 @@ pub const CASES: &[Case] = &[
         (
             0,
             "",
-            "200 | cache-control: max-age=soon",
+            "200 | cache-control: max-age=soon | last-modified: @-1000",
             "200 fwd=uri-miss; stored; ttl=0",
         ),
     ]),
@@ -528,6 +528,21 @@ pub const CASES: &[Case] = &[
         ),
         (4, "GET /list", "", "200 hit; ttl=3598"),
     ]),
+    case("9111 4.4", "but no page of another site", &[
+        (
+            0,
+            "GET https://other.example/list",
+            ONE_H,
+            "200 fwd=uri-miss; stored; ttl=3600",
+        ),
+        (
+            1,
+            "POST /add",
+            "303 | location: https://other.example/list",
+            "303 fwd=method",
+        ),
+        (2, "GET https://other.example/list", "", "200 hit; ttl=3598"),
+    ]),
     case("9110 9.2.1", "OPTIONS is safe and removes nothing", &[
         (0, "", ONE_H, "200 fwd=uri-miss; stored; ttl=3600"),
         (1, "OPTIONS /", "200", "200 fwd=method"),
@@ -599,6 +614,12 @@ pub const CASES: &[Case] = &[
             | expires: 0",
             "200 fwd=uri-miss; stored; ttl=60 | cache-control: no-store"),
     ]),
+    case("9213 2.2", "Expires does not count beside it", &[(
+        0,
+        "",
+        "200 | cdn-cache-control: public | date: @0 | expires: @60",
+        "200 fwd=uri-miss; stored; ttl=0",
+    )]),
     case("9213 2.1", "an empty one counts as absent", &[
         (
             0,
@@ -658,7 +679,8 @@ fn run_step(
         "" => ("GET", "/"),
         line => line.split_once(' ').unwrap_or((line, "/")),
     };
-    let mut request = Request::new(method, &format!("{SITE}{path}"));
+    let site = if path.starts_with('/') { SITE } else { "" };
+    let mut request = Request::new(method, &format!("{site}{path}"));
     for (name, value) in fields(asks) {
         request.headers.add(&name, &value);
     }

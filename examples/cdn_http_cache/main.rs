@@ -205,6 +205,24 @@ mod tests {
     }
 
     #[test]
+    fn a_new_response_replaces_the_old_one_of_its_variant_only() {
+        let mut cache = Cache::new(Config::shared());
+        for (second, language) in [(0, "de"), (0, "en"), (99, "de")] {
+            let now = START + second;
+            let request = Request::get(PAGE).with("accept-language", language);
+            let step = cache.request(&request, now);
+            let Step::Forward(fetch) = step else {
+                panic!("{step:?}")
+            };
+            let news = Response::new(200, "")
+                .with("vary", "accept-language")
+                .with("cache-control", "max-age=9");
+            cache.received(fetch, news, now);
+        }
+        assert_eq!(cache.len(), 2);
+    }
+
+    #[test]
     fn a_disconnected_cache_serves_stale_answers_only_if_configured() {
         for (allowed, status) in [(0, 504), (100, 200)] {
             let mut config = Config::shared();
