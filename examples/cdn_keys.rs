@@ -499,6 +499,12 @@ mod tests {
         };
         let leaked = leaks("deception", mended(), type_alone);
         assert_eq!(leaked, 0, "HTML under a .css name is not stored");
+        let theme = |request: &Request| Response {
+            content_type: "text/css",
+            ..account(request)
+        };
+        let leaked = leaks("deception", mended(), theme);
+        assert_eq!(leaked, 0, "nor a stylesheet that is private");
     }
 
     #[test]

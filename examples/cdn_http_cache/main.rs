@@ -109,9 +109,9 @@ fn main() {
             Err(wrong) => println!("{wrong}"),
         }
     }
-    println!();
+    println!("\ncases that hold");
     for (rfc, cases) in held {
-        println!("RFC {rfc}: {cases:>2} cases hold");
+        println!("RFC {rfc} {cases:>5}");
     }
 }
 
