@@ -205,19 +205,20 @@ mod tests {
     }
 
     #[test]
-    fn a_new_response_replaces_the_old_one_of_its_variant_only() {
+    fn two_answers_to_one_variant_leave_one_copy() {
         let mut cache = Cache::new(Config::shared());
-        for (second, language) in [(0, "de"), (0, "en"), (99, "de")] {
-            let now = START + second;
+        let ask = |cache: &mut Cache, language| {
             let request = Request::get(PAGE).with("accept-language", language);
-            let step = cache.request(&request, now);
+            let step = cache.request(&request, START);
             let Step::Forward(fetch) = step else {
                 panic!("{step:?}")
             };
-            let news = Response::new(200, "")
-                .with("vary", "accept-language")
-                .with("cache-control", "max-age=9");
-            cache.received(fetch, news, now);
+            fetch
+        };
+        let asked = ["de", "en", "de"].map(|language| ask(&mut cache, language));
+        for fetch in asked {
+            let news = page(200).with("vary", "accept-language");
+            cache.received(fetch, news, START);
         }
         assert_eq!(cache.len(), 2);
     }
