@@ -3,10 +3,13 @@
 //! origin. Section numbers are RFC 9111's unless another one is named.
 //!
 //! Left out: parts of a response (`Range`, 206), storing what `HEAD` or `POST`
-//! return, `no-cache` and `private` for single fields (treated as if they named
-//! none, which 5.2.2.4 and 5.2.2.7 call common), validating several variants in
-//! one request, and joining requests that arrive while the first is on its way.
-//! `CDN-Cache-Control` is read like `Cache-Control`, not as a structured field.
+//! return or learning from `HEAD` (4.3.5), `no-cache` and `private` for single
+//! fields (treated as if they named none, which 5.2.2.4 and 5.2.2.7 call common),
+//! validating several variants in one request, joining requests that arrive while
+//! the first is on its way, and dropping an answer that a POST has overtaken
+//! (`cdn_purge.rs` shows why). `CDN-Cache-Control` is read like `Cache-Control`,
+//! not as a structured field. An asked-for 304 that does not fit what is stored
+//! becomes 502; a real cache would ask again, without a condition.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +20,6 @@ pub struct Config {
     pub name: &'static str,
     /// Serves many users, as a CDN does; otherwise one, as a browser does.
     pub shared: bool,
-    /// The cache key. The default is the URI.
-    pub key: fn(&Request) -> String,
-    /// A field's value in the form in which `Vary` compares it (4.1).
-    pub normalise: fn(name: &str, value: &str) -> String,
     /// Fields that are asked before `Cache-Control` (RFC 9213, 2.2).
     pub targeted: &'static [&'static str],
     /// Whether the requests' own `Cache-Control` counts (5.2.1: it may).
@@ -39,8 +38,6 @@ impl Config {
         Config {
             name: "Edge",
             shared: true,
-            key: |request| request.uri.clone(),
-            normalise,
             targeted: &["cdn-cache-control"],
             obey_requests: true,
             disconnected_s: 0,
@@ -60,21 +57,24 @@ impl Config {
     }
 }
 
-/// Spaces around commas mean nothing. Codings are case-insensitive and their
-/// order means nothing (RFC 9110, 8.4.1 and 12.5.3).
+/// A field's value in the form in which `Vary` compares it (4.1). In these lists
+/// spaces around commas mean nothing; of other fields we do not know. Codings are
+/// case-insensitive and their order means nothing (RFC 9110, 8.4.1 and 12.5.3).
 pub fn normalise(name: &str, value: &str) -> String {
+    if !["accept-encoding", "accept-language"].contains(&name) {
+        return value.to_string();
+    }
     let mut parts: Vec<String> = value
         .split(',')
         .map(|part| part.trim().to_string())
         .collect();
-    if name.eq_ignore_ascii_case("accept-encoding") {
+    if name == "accept-encoding" {
         parts = parts.iter().map(|part| part.to_ascii_lowercase()).collect();
         parts.sort();
     }
     parts.join(",")
 }
 
-// ANCHOR: step
 /// Why a request went on towards the origin: RFC 9211's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
@@ -110,12 +110,10 @@ pub struct Fetch {
     sent_at: Seconds,
     entry: Option<Box<Entry>>, // what it validates, as it was then
 }
-// ANCHOR_END: step
 
 #[derive(Clone, Debug)]
 struct Entry {
     id: u64,
-    uri: String,
     /// The fields that `Vary` names, as the first request had them.
     vary: Vec<(String, Option<String>)>,
     response: Response,
@@ -129,6 +127,7 @@ struct Entry {
 #[derive(Clone, Debug)]
 pub struct Cache {
     pub config: Config,
+    /// By URI: one response, or several that `Vary` sets apart.
     stored: BTreeMap<String, Vec<Entry>>,
     ids: u64,
 }
@@ -145,6 +144,10 @@ const HOP_BY_HOP: [&str; 9] = [
     "proxy-authentication-info",
     "proxy-authorization",
 ];
+
+/// Answers to a condition or a range of one request. 3 forbids to store the first
+/// two here; the others would be wrong for everybody else.
+const OF_ONE_REQUEST: [u16; 4] = [206, 304, 412, 416];
 
 /// RFC 9110, 15.1; without 206, which this cache does not understand.
 const HEURISTIC: [u16; 11] = [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501];
@@ -178,7 +181,10 @@ impl Config {
         let understood = HEURISTIC.contains(&status) || status == 302;
         let must_understand = says.has("must-understand");
         let vary = response.headers.list("vary").unwrap_or_default();
-        if request.method != "GET" || status < 200 || [206, 304].contains(&status) {
+        if request.method != "GET" || status < 200 {
+            return false;
+        }
+        if OF_ONE_REQUEST.contains(&status) {
             return false;
         }
         if self.asks(request).has("no-store") {
@@ -247,7 +253,6 @@ impl Config {
     }
 }
 
-// ANCHOR: age
 /// The age that a response had when it arrived (4.2.3).
 pub fn initial_age(
     response: &Response,
@@ -260,9 +265,9 @@ pub fn initial_age(
         .headers
         .get("age")
         .and_then(|age| age.split(',').next());
-    let age: Seconds = first.and_then(|age| age.trim().parse().ok()).unwrap_or(0);
+    let age = first.and_then(delta_seconds).unwrap_or(0); // invalid: ignored (5.1)
     let delay = received_at.saturating_sub(sent_at);
-    apparent.max(age.min(INFINITE_S) + delay)
+    apparent.max(age + delay)
 }
 
 impl Entry {
@@ -270,7 +275,6 @@ impl Entry {
         self.initial_age + now.saturating_sub(self.received_at)
     }
 }
-// ANCHOR_END: age
 
 impl Cache {
     pub fn new(config: Config) -> Cache {
@@ -303,7 +307,7 @@ impl Cache {
         names.retain(|name| !name.is_empty());
         let value = |name: &String| {
             let list = request.headers.list(name);
-            list.map(|value| (self.config.normalise)(name, &value))
+            list.map(|value| normalise(name, &value))
         };
         names
             .into_iter()
@@ -311,12 +315,11 @@ impl Cache {
             .collect()
     }
 
-    // ANCHOR: select
     /// The newest stored response that fits the request, and whether there is
-    /// anything for its key (4, 4.1).
+    /// anything for its URI (4, 4.1).
     fn select(&self, request: &Request) -> (Option<&Entry>, bool) {
-        let key = (self.config.key)(request);
-        let variants = self.stored.get(&key).map_or(&[][..], Vec::as_slice);
+        let variants = self.stored.get(&request.uri);
+        let variants = variants.map_or(&[][..], Vec::as_slice);
         let fits = |entry: &&Entry| {
             entry.vary.iter().all(|(name, value)| {
                 let now = self.nominated(name, request).pop();
@@ -332,7 +335,6 @@ impl Cache {
             !variants.is_empty(),
         )
     }
-    // ANCHOR_END: select
 
     // ANCHOR: judge
     /// May this stored response be the answer? (4)
@@ -371,16 +373,16 @@ impl Cache {
     }
     // ANCHOR_END: judge
 
-    // ANCHOR: request
     /// A client asks.
     pub fn request(&mut self, request: &Request, now: Seconds) -> Step {
         if !["GET", "HEAD"].contains(&request.method.as_str()) {
             return Step::Forward(self.fetch(request, Why::Method, None, now));
         }
-        if request.headers.get("range").is_some() {
+        let asks = self.config.asks(request);
+        let only_stored = asks.has("only-if-cached");
+        if request.headers.get("range").is_some() && !only_stored {
             return Step::Forward(self.fetch(request, Why::Bypass, None, now));
         }
-        let asks = self.config.asks(request);
         let (entry, known) = self.select(request);
         let entry = entry.cloned();
         let mut why = if known { Why::VaryMiss } else { Why::UriMiss };
@@ -391,7 +393,7 @@ impl Cache {
                 }
                 Use::ServeAndAsk => {
                     let answer = self.hit(entry, request, now);
-                    if entry.asked || asks.has("only-if-cached") {
+                    if entry.asked || only_stored {
                         return Step::Answer(answer); // one question is enough
                     }
                     self.with_entry(entry.id, |entry| entry.asked = true);
@@ -404,14 +406,12 @@ impl Cache {
                 Use::No(reason) => why = reason,
             }
         }
-        if asks.has("only-if-cached") {
+        if only_stored {
             return Step::Answer(Response::new(504, "")); // 5.2.1.7
         }
         Step::Forward(self.fetch(request, why, entry.as_ref(), now))
     }
-    // ANCHOR_END: request
 
-    // ANCHOR: validate
     /// What to send to the origin. If we have a copy, ask whether it is still
     /// good (4.3.1); if not, ask for the whole page, whatever the client has.
     fn fetch(
@@ -445,9 +445,7 @@ impl Cache {
             entry,
         }
     }
-    // ANCHOR_END: validate
 
-    // ANCHOR: received
     /// The origin has answered. Returns what the client gets.
     pub fn received(
         &mut self,
@@ -483,9 +481,7 @@ impl Cache {
         let entry = self.store(&fetch, response, now);
         self.answer(&entry, &fetch.client, now, Some((fetch.why, status, true)))
     }
-    // ANCHOR_END: received
 
-    // ANCHOR: despite
     /// The origin cannot be reached, or too late. Returns what the client gets.
     pub fn failed(&mut self, fetch: Fetch, now: Seconds) -> Response {
         if let Some(entry) = &fetch.entry {
@@ -519,9 +515,7 @@ impl Cache {
         answer.headers.set("age", &entry.age(now).to_string());
         Some(answer)
     }
-    // ANCHOR_END: despite
 
-    // ANCHOR: freshen
     /// 304: what we have is still good, and its headers are news (4.3.4, 3.2).
     fn freshen(
         &mut self,
@@ -530,10 +524,8 @@ impl Cache {
         news: &Response,
         now: Seconds,
     ) -> Response {
-        let ours = entry.response.headers.get("etag");
-        let theirs = news.headers.get("etag");
-        if theirs.is_some_and(|tag| !ours.is_some_and(|our| same_tag(our, tag))) {
-            self.forget(entry.id); // it speaks of something that we do not have
+        if !speaks_of(&news.headers, &entry.response.headers) {
+            self.forget(entry.id); // the origin has something that we do not have
             return self.passed_on(fetch, Response::new(502, ""));
         }
         let mut entry = entry.clone();
@@ -552,6 +544,9 @@ impl Cache {
             }
             entry.response.headers.add(name, value);
         }
+        // A `Vary` that the news brought counts from now on.
+        let vary = entry.response.headers.list("vary").unwrap_or_default();
+        entry.vary = self.nominated(&vary, &fetch.client);
         let kept = self.config.storable(&fetch.client, &entry.response);
         let updated = entry.clone();
         self.with_entry(entry.id, |old| *old = updated);
@@ -560,14 +555,12 @@ impl Cache {
         }
         self.answer(&entry, &fetch.client, now, Some((fetch.why, 304, kept)))
     }
-    // ANCHOR_END: freshen
 
     fn store(&mut self, fetch: &Fetch, response: Response, now: Seconds) -> Entry {
         let vary = response.headers.list("vary").unwrap_or_default();
         self.ids += 1;
         let entry = Entry {
             id: self.ids,
-            uri: fetch.client.uri.clone(),
             vary: self.nominated(&vary, &fetch.client),
             initial_age: initial_age(&response, fetch.sent_at, now),
             response,
@@ -575,8 +568,7 @@ impl Cache {
             asked: false,
             used: self.ids,
         };
-        let key = (self.config.key)(&fetch.client);
-        let variants = self.stored.entry(key).or_default();
+        let variants = self.stored.entry(fetch.client.uri.clone()).or_default();
         variants.retain(|old| old.vary != entry.vary);
         variants.push(entry.clone());
         while self.len() > self.config.entries_max {
@@ -649,21 +641,10 @@ impl Cache {
         });
     }
 
-    /// Removes all that is stored for a URI, whatever its key and variant.
-    /// Returns how many responses that were.
-    pub fn invalidate(&mut self, uri: &str) -> usize {
-        let before = self.len();
-        self.stored.retain(|_, variants| {
-            variants.retain(|entry| entry.uri != uri);
-            !variants.is_empty()
-        });
-        before - self.len()
-    }
-
     /// After a successful POST, PUT or DELETE (4.4): the page itself, and what
     /// the answer names, as long as it is on the same site.
     fn invalidate_after(&mut self, uri: &str, response: &Response) {
-        self.invalidate(uri);
+        self.stored.remove(uri); // all variants
         for name in ["location", "content-location"] {
             let Some(other) = response.headers.get(name) else {
                 continue;
@@ -673,7 +654,7 @@ impl Cache {
                 false => other.to_string(),
             };
             if origin(&other) == origin(uri) {
-                self.invalidate(&other);
+                self.stored.remove(&other);
             }
         }
     }
@@ -702,6 +683,20 @@ fn same_tag(one: &str, other: &str) -> bool {
     opaque(one) == opaque(other)
 }
 
+/// Is it our copy that a 304 calls good (4.3.4)? A strong tag has to be the same
+/// strong tag, a weak one may match either. Without any validator it can only be
+/// the copy that we asked about.
+fn speaks_of(news: &Headers, ours: &Headers) -> bool {
+    match (news.get("etag"), news.get("last-modified")) {
+        (Some(tag), _) if tag.starts_with("W/") => {
+            ours.get("etag").is_some_and(|our| same_tag(our, tag))
+        }
+        (Some(tag), _) => ours.get("etag") == Some(tag),
+        (None, Some(date)) => ours.get("last-modified") == Some(date),
+        (None, None) => true,
+    }
+}
+
 /// Has the client this very response? (4.3.2; RFC 9110, 13.2.2)
 fn not_modified(client: &Request, headers: &Headers) -> bool {
     if let Some(tags) = client.headers.list("if-none-match") {
@@ -709,7 +704,8 @@ fn not_modified(client: &Request, headers: &Headers) -> bool {
         let same = |tag: &str| ours.is_some_and(|our| same_tag(our, tag));
         return tags.trim() == "*" || tags.split(',').any(same);
     }
-    let since = client.headers.get("if-modified-since").and_then(parse_date);
+    let since = client.headers.list("if-modified-since");
+    let since = since.and_then(|date| parse_date(&date)); // two are none
     let changed = headers.get("last-modified").or_else(|| headers.get("date"));
     let changed = changed.and_then(parse_date);
     since.is_some() && changed.is_some() && changed <= since
@@ -854,11 +850,13 @@ impl Response {
 pub struct Directives(Vec<(String, Option<String>)>);
 
 impl Directives {
-    /// Commas inside quotes do not separate: `private="a, b", max-age=5`.
+    /// Commas inside quotes do not separate: `private="a, b", max-age=5`; nor does
+    /// a quote after a backslash end them.
     pub fn parse(text: &str) -> Directives {
-        let mut quoted = false;
+        let (mut quoted, mut escaped) = (false, false);
         let comma = |c: char| {
-            quoted ^= c == '"';
+            quoted ^= c == '"' && !escaped;
+            escaped = quoted && c == '\\' && !escaped;
             c == ',' && !quoted
         };
         let mut found = Vec::new();
@@ -890,19 +888,24 @@ impl Directives {
     }
 
     /// The first argument of that name as a number of seconds. One that is no
-    /// number counts as 0, which is stale (RFC 9111, 4.2.1); one that is too
-    /// large counts as 2^31 (1.2.2).
+    /// number counts as 0, which is stale (RFC 9111, 4.2.1).
     pub fn seconds(&self, name: &str) -> Option<Seconds> {
         let digits = self.argument(name)?.unwrap_or("");
-        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-            return Some(0);
-        }
-        Some(digits.parse().unwrap_or(INFINITE_S).min(INFINITE_S))
+        Some(delta_seconds(digits).unwrap_or(0))
     }
 }
 
 /// What stands for "too large a number of seconds" (RFC 9111, 1.2.2): 68 years.
 pub const INFINITE_S: Seconds = 1 << 31;
+
+/// `None` if it is no number. One that is too large is taken for infinite.
+fn delta_seconds(text: &str) -> Option<Seconds> {
+    let digits = text.trim();
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    Some(digits.parse().unwrap_or(INFINITE_S).min(INFINITE_S))
+}
 
 const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov",
@@ -958,7 +961,9 @@ pub fn parse_date(text: &str) -> Option<Seconds> {
         + 1;
     let mut year: u64 = year.parse().ok()?;
     if year < 100 {
-        year += if year < 70 { 2000 } else { 1900 }; // RFC 850: two digits
+        // RFC 850: two digits. The right century depends on the clock; a fixed
+        // bound is simpler.
+        year += if year < 70 { 2000 } else { 1900 };
     }
     let day: u64 = day.parse().ok()?;
     let clock: Result<Vec<u64>, _> = clock.split(':').map(str::parse).collect();

@@ -73,6 +73,22 @@ pub const CASES: &[Case] = &[
         (0, "", "200 | cache-control: no-store, max-age=60", "200 fwd=uri-miss"),
         (1, "", "200 | cache-control: no-store", "200 fwd=uri-miss"),
     ]),
+    case("9111 5.2", "a quote after a backslash does not hide what follows", &[
+        (
+            0,
+            "",
+            r#"200 | cache-control: max-age=60, x="\", ", no-store"#,
+            "200 fwd=uri-miss",
+        ),
+    ]),
+    case("9111 5.2.2.7", "private for one field counts for all", &[
+        (
+            0,
+            "",
+            r#"200 | cache-control: max-age=60, private="a, b""#,
+            "200 fwd=uri-miss",
+        ),
+    ]),
     case("9111 5.2.2.7", "private is not for a shared cache", &[
         (0, "", "200 | cache-control: private, max-age=60", "200 fwd=uri-miss"),
         (1, "", "200 | cache-control: private", "200 fwd=uri-miss"),
@@ -138,6 +154,21 @@ pub const CASES: &[Case] = &[
             "206 fwd=bypass",
         ),
         (1, "", "206 | cache-control: max-age=60", "206 fwd=uri-miss"),
+    ]),
+    case("9110 13.1", "an answer to a condition or a range is for one request", &[
+        (
+            0,
+            "| if-match: \"7\"",
+            "412 | cache-control: max-age=60",
+            "412 fwd=uri-miss",
+        ),
+        (
+            1,
+            "| range: bytes=9-",
+            "416 | cache-control: max-age=60",
+            "416 fwd=bypass",
+        ),
+        (2, "", ONE_H, "200 fwd=uri-miss; stored; ttl=3600"),
     ]),
     case("9111 5.2.2.3", "must-understand overrules no-store for a known status", &[
         (0, "", "200 | cache-control: max-age=60, must-understand, no-store",
@@ -256,6 +287,14 @@ pub const CASES: &[Case] = &[
             "200 fwd=uri-miss; stored; ttl=60",
         ),
     ]),
+    case("9111 1.2.2", "an Age that is too large is not young", &[
+        (
+            0,
+            "",
+            "200 | cache-control: max-age=60 | age: 99999999999999999999",
+            "200 fwd=uri-miss; stored; ttl=-2147483588",
+        ),
+    ]),
     case("9111 4.3.1", "a stale copy is validated by its ETag and its date", &[
         (0, "", "200 | cache-control: max-age=9 | etag: \"1\" | last-modified: @-9",
             "200 fwd=uri-miss; stored; ttl=9"),
@@ -301,6 +340,50 @@ pub const CASES: &[Case] = &[
         ),
         (20, "", "304 | etag: \"2\"", "502 fwd=stale"),
         (21, "", ONE_H, "200 fwd=uri-miss; stored; ttl=3600"),
+    ]),
+    case("9111 4.3.4", "nor does a strong ETag renew a copy with a weak one", &[
+        (
+            0,
+            "",
+            "200 | cache-control: max-age=9 | etag: W/\"1\"",
+            "200 fwd=uri-miss; stored; ttl=9",
+        ),
+        (
+            20,
+            "",
+            "304 | etag: W/\"1\"",
+            "200 fwd=stale; fwd-status=304; stored; ttl=9",
+        ),
+        (40, "", "304 | etag: \"1\"", "502 fwd=stale"),
+    ]),
+    case("9111 4.3.4", "but a weak one a copy with a strong one", &[
+        (
+            0,
+            "",
+            "200 | cache-control: max-age=9 | etag: \"1\"",
+            "200 fwd=uri-miss; stored; ttl=9",
+        ),
+        (
+            20,
+            "",
+            "304 | etag: W/\"1\"",
+            "200 fwd=stale; fwd-status=304; stored; ttl=9",
+        ),
+    ]),
+    case("9111 4.3.4", "without a tag the date decides", &[
+        (
+            0,
+            "",
+            "200 | cache-control: max-age=9 | last-modified: @-9",
+            "200 fwd=uri-miss; stored; ttl=9",
+        ),
+        (
+            20,
+            "",
+            "304 | last-modified: @-9",
+            "200 fwd=stale; fwd-status=304; stored; ttl=9",
+        ),
+        (40, "", "304 | last-modified: @-5", "502 fwd=stale"),
     ]),
     case("9111 4.3.3", "a full response replaces the copy", &[
         (
@@ -414,6 +497,23 @@ pub const CASES: &[Case] = &[
         (0, "", "200 | cache-control: max-age=60 | vary: *", "200 fwd=uri-miss"),
         (1, "", "200", "200 fwd=uri-miss; stored; ttl=0"),
     ]),
+    case("9111 4.1", "of a field that is no known list, spaces matter", &[
+        (0, "| x-user: Doe, Ann", "200 | cache-control: max-age=60 | vary: x-user",
+            "200 fwd=uri-miss; stored; ttl=60"),
+        (1, "| x-user: Doe,Ann", "200", "200 fwd=vary-miss; stored; ttl=0"),
+    ]),
+    case("9111 4.1", "a Vary that a 304 brings counts from then on", &[
+        (
+            0,
+            "| a: 1",
+            "200 | cache-control: max-age=9 | etag: \"1\"",
+            "200 fwd=uri-miss; stored; ttl=9",
+        ),
+        (20, "| a: 1", "304 | etag: \"1\" | cache-control: max-age=60 | vary: a",
+            "200 fwd=stale; fwd-status=304; stored; ttl=60"),
+        (21, "| a: 2", "200 | cache-control: no-store", "200 fwd=vary-miss"),
+        (22, "| a: 1", "", "200 hit; ttl=58"),
+    ]),
     case("9111 4", "of several that fit, the newest by Date", &[
         (0, "| a: 1", "200 | cache-control: max-age=60 | vary: a | date: @0 \
             | x: first",
@@ -504,6 +604,12 @@ pub const CASES: &[Case] = &[
             "200 fwd=uri-miss; stored; ttl=60",
         ),
         (2, "| cache-control: only-if-cached", "", "200 hit; ttl=59"),
+        (
+            3,
+            "| cache-control: only-if-cached | range: bytes=0-1",
+            "",
+            "200 hit; ttl=58",
+        ),
         (90, "| cache-control: only-if-cached", "", "504"),
     ]),
     case("9111 4.4", "a successful POST removes the page", &[

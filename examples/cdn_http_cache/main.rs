@@ -124,7 +124,7 @@ mod tests {
         let wrong: Vec<_> =
             CASES.iter().filter_map(|case| case.run().err()).collect();
         assert!(wrong.is_empty(), "{wrong:#?}");
-        assert!(CASES.len() >= 70);
+        assert!(CASES.len() >= 80);
     }
 
     #[test]
@@ -242,6 +242,28 @@ mod tests {
                 };
                 assert_eq!(answer.status, want);
             }
+        }
+    }
+
+    #[test]
+    fn a_cache_may_ignore_what_requests_ask_for() {
+        for (obeys, hits) in [(true, 0), (false, 3)] {
+            let mut config = Config::shared();
+            config.obey_requests = obeys;
+            let mut cache = Cache::new(config);
+            let mut hit = |wish| {
+                let request = Request::get(PAGE).with("cache-control", wish);
+                match cache.request(&request, START + 1) {
+                    Step::Forward(fetch) => {
+                        cache.received(fetch, page(200), START + 1);
+                        0
+                    }
+                    _ => 1,
+                }
+            };
+            hit("no-store"); // stored only by the cache that ignores it
+            let asked = ["no-store", "no-cache", "min-fresh=61"];
+            assert_eq!(asked.map(&mut hit).iter().sum::<u32>(), hits);
         }
     }
 
