@@ -124,7 +124,7 @@ mod tests {
         let wrong: Vec<_> =
             CASES.iter().filter_map(|case| case.run().err()).collect();
         assert!(wrong.is_empty(), "{wrong:#?}");
-        assert!(CASES.len() >= 80);
+        assert!(CASES.len() >= 100);
     }
 
     #[test]
