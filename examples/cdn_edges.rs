@@ -325,6 +325,39 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_is_fresh_for_ten_minutes_after_it_arrived() {
+        let mut cache = Cache::default();
+        let mut get = |now| cache.get(1, now, true, || now + 5.0);
+        assert_eq!(get(0.0), (5.0, false));
+        assert_eq!(get(600_004.0), (600_004.0, true));
+        assert_eq!(get(600_005.0), (600_010.0, false));
+    }
+
+    #[test]
+    fn handshakes_end_at_the_edge_and_only_a_miss_goes_the_whole_way() {
+        let trip = round_trip(PLACES[1], PLACES[ORIGIN]);
+        let mean =
+            |edges, requests: &[_]| serve(network(edges, false), requests).mean;
+        let one = [(0.0, 1, 1)]; // New York, the second edge
+        assert!((mean(0, &one) - (3.0 * trip + WORK)).abs() < 1e-9);
+        assert!((mean(2, &one) - (trip + WORK)).abs() < 1e-9);
+        let two = [one[0], (10_000.0, 1, 1)];
+        assert!((mean(2, &two) - (trip + WORK) / 2.0).abs() < 1e-9, "a hit");
+    }
+
+    #[test]
+    fn the_second_page_is_half_as_popular_as_the_first() {
+        let all = traffic();
+        let of = |page| all.iter().filter(|request| request.2 == page).count();
+        assert!(
+            (18..=22).contains(&(10 * of(1) / of(2))),
+            "{} {}",
+            of(1),
+            of(2)
+        );
+    }
+
+    #[test]
     fn without_a_shield_collapsing_leaves_one_request_an_edge() {
         assert_eq!(serve(network(16, false), &rush()).origin, 16);
     }

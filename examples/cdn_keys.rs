@@ -5,7 +5,8 @@
 //! serves the same 10,000 requests with different keys; `copies` is how many
 //! responses the cache holds for 100 pages.
 //!
-//! Simplified: nothing expires, and a site decides by five inputs only.
+//! Simplified: nothing expires, a site decides by five inputs only, and the `Vary`
+//! of a URL's first answer counts for all of them.
 
 use std::collections::BTreeMap;
 
