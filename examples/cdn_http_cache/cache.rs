@@ -185,7 +185,7 @@ impl Config {
             return false;
         }
         if OF_ONE_REQUEST.contains(&status) {
-            return false;
+            return false; // 206, 304, 412, 416
         }
         if self.asks(request).has("no-store") {
             return false; // 5.2.1.5

@@ -107,7 +107,7 @@ pub struct Forgotten {
     pub with_query: bool,
     /// Another page that has a tag in common with it.
     pub same_tag: bool,
-    /// A page with a tag that begins the same.
+    /// A page with tags that begin or end the same.
     pub other_tag: bool,
 }
 
@@ -130,7 +130,7 @@ pub fn forget(vcl: &str, order: Order) -> Result<Forgotten> {
         ("/shoe", "de", "shoe-7"),
         ("/shoe?size=44", "en", "shoe-7"),
         ("/list", "en", "list,shoe-7"),
-        ("/other", "en", "shoe-77"),
+        ("/other", "en", "shoe-77,horseshoe-7"),
     ];
     let origin = Origin::start()?;
     for (path, _, tags) in PAGES {
