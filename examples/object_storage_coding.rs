@@ -105,7 +105,9 @@ impl Code {
             return None;
         }
         let whole = |x: u8| {
-            left[usize::from(x)].clone().unwrap_or_else(|| shard_at(x, &known))
+            left[usize::from(x)]
+                .clone()
+                .unwrap_or_else(|| shard_at(x, &known))
         };
         Some((0..self.shards()).map(whole).collect())
     }
@@ -151,8 +153,20 @@ fn subsets(n: u8, size: u32) -> impl Iterator<Item = u32> {
 const SCHEMES: [(&str, Code); 4] = [
     ("3 copies", Code { data: 1, parity: 2 }),
     ("RS(6,3)", Code { data: 6, parity: 3 }),
-    ("RS(10,4)", Code { data: 10, parity: 4 }),
-    ("RS(17,3)", Code { data: 17, parity: 3 }),
+    (
+        "RS(10,4)",
+        Code {
+            data: 10,
+            parity: 4,
+        },
+    ),
+    (
+        "RS(17,3)",
+        Code {
+            data: 17,
+            parity: 3,
+        },
+    ),
 ];
 const BLOCK_BYTES: u64 = 4_096; // the least that a disk allocates
 
@@ -162,7 +176,8 @@ fn survived(code: Code, object: &[u8], lost: u32) -> (usize, usize) {
     let (mut readable, mut sets) = (0, 0);
     for gone in subsets(code.shards(), lost) {
         let left = (0..).zip(&shards);
-        let left = left.map(|(x, s): (u8, _)| (gone >> x & 1 == 0).then(|| s.clone()));
+        let left =
+            left.map(|(x, s): (u8, _)| (gone >> x & 1 == 0).then(|| s.clone()));
         let left: Vec<_> = left.collect();
         sets += 1;
         readable += usize::from(code.repair(&left).is_some_and(|all| all == shards));
@@ -209,7 +224,8 @@ fn rot(code: Code, lies: u32, wrong: &mut dyn FnMut() -> u8) -> Rot {
         found.wrong_blame += usize::from(blamed.is_some_and(|set| set != liars));
         // The scrub: a shard that does not have its checksum counts as lost.
         let honest = shards.into_iter().zip(&checksums);
-        let honest = honest.map(|(s, sum)| (Sha256::digest(&s) == *sum).then_some(s));
+        let honest =
+            honest.map(|(s, sum)| (Sha256::digest(&s) == *sum).then_some(s));
         let honest: Vec<_> = honest.collect();
         found.mended += usize::from(code.repair(&honest).as_ref() == Some(&good));
     }
@@ -231,14 +247,23 @@ fn main() {
     }
     let mut rng = fastrand::Rng::with_seed(5);
     let mut random = || rng.u8(1..);
-    println!("\n{:<18}{:>5}{:>12}{:>11}", "first byte", "sets", "plain read", "reading");
-    print!("{:<18}{:>5}{:>12}{:>11}", "is wrong in", "", "is wrong", "all tells");
+    println!(
+        "\n{:<18}{:>5}{:>12}{:>11}",
+        "first byte", "sets", "plain read", "reading"
+    );
+    print!(
+        "{:<18}{:>5}{:>12}{:>11}",
+        "is wrong in", "", "is wrong", "all tells"
+    );
     println!("{:>8}{:>8}{:>10}", "blame", "wrong", "checksums");
     let line = |scheme: (&str, Code), lies, wrong: &mut dyn FnMut() -> u8| {
         let (name, code) = scheme;
         let r = rot(code, lies, wrong);
         let label = format!("{lies} of {name}");
-        print!("{label:<18}{:>5}{:>12}{:>11}", r.sets, r.wrong_reads, r.noticed);
+        print!(
+            "{label:<18}{:>5}{:>12}{:>11}",
+            r.sets, r.wrong_reads, r.noticed
+        );
         println!("{:>8}{:>8}{:>10}", r.right_blame, r.wrong_blame, r.mended);
     };
     for lies in 1..=2 {
@@ -279,7 +304,8 @@ mod tests {
     fn every_pattern_of_at_most_m_lost_shards_is_mended_and_none_of_more() {
         for (name, code) in &SCHEMES[..3] {
             for lost in 0..=u32::from(code.shards()) {
-                let (readable, sets) = survived(*code, b"twenty-one bytes here", lost);
+                let (readable, sets) =
+                    survived(*code, b"twenty-one bytes here", lost);
                 let all = lost <= u32::from(code.parity);
                 assert_eq!(readable, if all { sets } else { 0 }, "{name}: {lost}");
             }
@@ -316,7 +342,9 @@ mod tests {
         let [copies, rs63, ..] = SCHEMES.map(|(_, code)| code);
         assert!(on_disk(rs63, 1_000) == 3 * on_disk(copies, 1_000));
         let same = (1..100).map(|kib| kib << 10);
-        let same = same.filter(|n| on_disk(rs63, *n) <= on_disk(copies, *n)).min();
+        let same = same
+            .filter(|n| on_disk(rs63, *n) <= on_disk(copies, *n))
+            .min();
         assert_eq!(same, Some(9 << 10)); // from 9 KiB on it pays
         assert_eq!(on_disk(rs63, 24 << 20) * 2, on_disk(copies, 24 << 20));
     }

@@ -25,8 +25,20 @@ const SCHEMES: [(&str, Code); 5] = [
     ("2 copies", Code { data: 1, parity: 1 }),
     ("3 copies", Code { data: 1, parity: 2 }),
     ("RS(6,3)", Code { data: 6, parity: 3 }),
-    ("RS(10,4)", Code { data: 10, parity: 4 }),
-    ("RS(17,3)", Code { data: 17, parity: 3 }),
+    (
+        "RS(10,4)",
+        Code {
+            data: 10,
+            parity: 4,
+        },
+    ),
+    (
+        "RS(17,3)",
+        Code {
+            data: 17,
+            parity: 3,
+        },
+    ),
 ];
 const HOURS_PER_YEAR: f64 = 8_760.0;
 /// Of a hundred disks, this many fail in a year.
@@ -51,13 +63,6 @@ fn loss_per_year(code: Code, failures: f64, repair: f64) -> f64 {
     -(-HOURS_PER_YEAR / until_loss).exp_m1()
 }
 // ANCHOR_END: chain
-
-/// The same as others count it: cut the year into periods as long as a repair, and
-/// ask how often more than `parity` disks fail within one.
-fn loss_by_periods(code: Code, failures: f64, repair: f64) -> f64 {
-    let periods = HOURS_PER_YEAR / repair;
-    at_least(code.parity + 1, code.shards(), failures / periods) * periods
-}
 
 /// The chance that at least `k` of `n` things happen, each with chance `p`.
 fn at_least(k: u32, n: u32, p: f64) -> f64 {
@@ -95,8 +100,14 @@ fn causes() -> [Cause; 5] {
     let code = SCHEMES[2].1;
     let (rack, disk) = (1e-3, DISKS_PER_YEAR / 365.0); // a year; a day
     [
-        ("four disks within a day", loss_per_year(code, DISKS_PER_YEAR, 24.0)),
-        ("one rack of three, a disk within a day", rack * 3.0 * disk * 6.0),
+        (
+            "four disks within a day",
+            loss_per_year(code, DISKS_PER_YEAR, 24.0),
+        ),
+        (
+            "one rack of three, a disk within a day",
+            rack * 3.0 * disk * 6.0,
+        ),
         ("the rack, when all nine are in one", rack),
         ("the site", 1e-4),
         ("a bug or a person deletes it", 1e-4),
@@ -130,7 +141,10 @@ fn main() {
         }
         println!();
     }
-    println!("\nRS(6,3), what loses an object{:>18}{:>9}", "a year", "nines");
+    println!(
+        "\nRS(6,3), what loses an object{:>18}{:>9}",
+        "a year", "nines"
+    );
     for (cause, chance) in causes() {
         println!("{cause:<38}{chance:>9.0e}{:>9.1}", nines(chance));
     }
@@ -139,6 +153,13 @@ fn main() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The same as others count it: cut the year into periods as long as a repair, and
+    /// ask how often more than `parity` disks fail within one.
+    fn loss_by_periods(code: Code, failures: f64, repair: f64) -> f64 {
+        let periods = HOURS_PER_YEAR / repair;
+        at_least(code.parity + 1, code.shards(), failures / periods) * periods
+    }
 
     #[test]
     fn the_chain_agrees_with_a_simulation_of_disks_that_fail_and_are_repaired() {
@@ -149,19 +170,29 @@ mod tests {
             let fail = f64::from(code.shards() - dead) * failures / HOURS_PER_YEAR;
             let mend = f64::from(dead) / repair;
             hours += -(1.0 - rng.f64()).ln() / (fail + mend);
-            dead = if rng.f64() * (fail + mend) < fail { dead + 1 } else { dead - 1 };
+            dead = if rng.f64() * (fail + mend) < fail {
+                dead + 1
+            } else {
+                dead - 1
+            };
             if dead > code.parity {
                 (losses, dead) = (losses + 1, 0);
             }
         }
         let per_year = f64::from(losses) * HOURS_PER_YEAR / hours;
         let computed = -(-loss_per_year(code, failures, repair)).ln_1p();
-        assert!((per_year / computed - 1.0).abs() < 0.05, "{per_year} {computed}");
+        assert!(
+            (per_year / computed - 1.0).abs() < 0.05,
+            "{per_year} {computed}"
+        );
     }
 
     #[test]
     fn by_periods_it_is_the_published_table_of_backblazes_program() {
-        let code = |parity| Code { data: 6 - parity, parity };
+        let code = |parity| Code {
+            data: 6 - parity,
+            parity,
+        };
         for (parity, published) in [(2, 1.500e-07), (3, 3.082e-11), (1, 4.105e-04)] {
             let ours = loss_by_periods(code(parity), 0.10, 24.0);
             assert!((ours / published - 1.0).abs() < 5e-4, "{ours}");
@@ -183,7 +214,10 @@ mod tests {
         for (name, code) in SCHEMES {
             let at = |hours| nines(loss_per_year(code, DISKS_PER_YEAR, hours));
             let gained = at(10.0) - at(100.0);
-            assert!((gained - f64::from(code.parity)).abs() < 0.03, "{name}: {gained}");
+            assert!(
+                (gained - f64::from(code.parity)).abs() < 0.03,
+                "{name}: {gained}"
+            );
         }
     }
 
@@ -200,7 +234,8 @@ mod tests {
                         (0..1_u32 << racks).filter(|set| set.count_ones() == lost);
                     sets.all(|set| left(set) >= code.data)
                 };
-                let most = (0..=racks).take_while(|lost| fine(*lost)).count() as u32 - 1;
+                let most =
+                    (0..=racks).take_while(|lost| fine(*lost)).count() as u32 - 1;
                 // Racks beyond the number of shards are empty, and not counted.
                 if racks <= code.shards() {
                     assert_eq!(racks_spared(code, racks), most, "{name}, {racks}");
@@ -211,8 +246,11 @@ mod tests {
 
     #[test]
     fn the_sum_of_the_causes_is_nearly_its_largest_term() {
-        let without_one_rack: f64 =
-            causes().iter().filter(|(_, p)| *p < 1e-3).map(|(_, p)| p).sum();
+        let without_one_rack: f64 = causes()
+            .iter()
+            .filter(|(_, p)| *p < 1e-3)
+            .map(|(_, p)| p)
+            .sum();
         assert!((nines(without_one_rack) - 3.7).abs() < 0.01);
         assert!(causes()[0].1 < without_one_rack * 1e-8);
     }

@@ -67,7 +67,8 @@ fn canonical(request: &Request) -> String {
 
 /// Percent-encodes every byte but RFC 3986's unreserved ones and those of `keep`.
 fn encoded(text: &str, keep: &str) -> String {
-    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let unreserved =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let mut out = String::new();
     for byte in text.bytes() {
         if unreserved(byte) || keep.as_bytes().contains(&byte) {
@@ -88,7 +89,12 @@ fn mac(key: &[u8], text: &str) -> Hmac<Sha256> {
 
 /// `scope` is `20130524/us-east-1/s3/aws4_request`. The secret makes a key for that
 /// day, that makes one for the region, and so on: a leaked one is worth little.
-fn signature(request: &Request, secret: &str, date: &str, scope: &str) -> Hmac<Sha256> {
+fn signature(
+    request: &Request,
+    secret: &str,
+    date: &str,
+    scope: &str,
+) -> Hmac<Sha256> {
     let mut key = format!("AWS4{secret}").into_bytes();
     for step in scope.split('/') {
         key = mac(&key, step).finalize().into_bytes().to_vec();
@@ -105,7 +111,9 @@ fn hex(bytes: &[u8]) -> String {
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes().chunks(2);
     let byte = |pair: &[u8]| {
-        let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?;
+        let pair = std::str::from_utf8(pair)
+            .ok()
+            .filter(|pair| pair.len() == 2)?;
         u8::from_str_radix(pair, 16).ok()
     };
     digits.map(byte).collect()
@@ -141,7 +149,11 @@ pub fn presign(
 
 // ANCHOR: verify
 /// What the server does, which knows the secret too.
-pub fn verify(request: &Request, by: &Credentials, now: Seconds) -> Result<(), Refusal> {
+pub fn verify(
+    request: &Request,
+    by: &Credentials,
+    now: Seconds,
+) -> Result<(), Refusal> {
     let get = |name: &str| {
         let mut found = request.query.iter().filter(|(n, _)| n == name);
         match (found.next(), found.next()) {
@@ -236,21 +248,48 @@ pub fn attempts(url: &Request, by: &Credentials, now: Seconds) -> Vec<Attempt> {
     let query = url.query.iter().cloned().chain([added]).collect();
     let mut bare = url.clone();
     bare.query.retain(|(name, _)| name != "X-Amz-Signature");
-    let plain = Request { query: vec![], ..url.clone() };
+    let plain = Request {
+        query: vec![],
+        ..url.clone()
+    };
     let at = |then, lifetime| presign(plain.clone(), by, then, lifetime);
-    let thief = Credentials { secret_key: "a guess", ..*by };
+    let thief = Credentials {
+        secret_key: "a guess",
+        ..*by
+    };
     let day = amz_date(now);
     let other = format!("{}/{}/eu-west-1/s3/aws4_request", by.access_key, &day[..8]);
     vec![
         ("as signed", url.clone()),
-        ("DELETE instead of GET", Request { method: "DELETE".into(), ..url.clone() }),
-        ("another key", Request { path: url.path.clone() + "2", ..url.clone() }),
+        (
+            "DELETE instead of GET",
+            Request {
+                method: "DELETE".into(),
+                ..url.clone()
+            },
+        ),
+        (
+            "another key",
+            Request {
+                path: url.path.clone() + "2",
+                ..url.clone()
+            },
+        ),
         ("longer life", change("X-Amz-Expires", "86400")),
         ("a later date", change("X-Amz-Date", &amz_date(now + 60))),
         ("another region", change("X-Amz-Credential", &other)),
-        ("a parameter added", Request { query, ..url.clone() }),
+        (
+            "a parameter added",
+            Request {
+                query,
+                ..url.clone()
+            },
+        ),
         ("no signature", bare),
-        ("signed with a guess", presign(plain.clone(), &thief, now, 3_600)),
+        (
+            "signed with a guess",
+            presign(plain.clone(), &thief, now, 3_600),
+        ),
         ("used a second too late", at(now - 3_601, 3_600)),
         ("dated an hour ahead", at(now + 3_600, 3_600)),
         ("good for eight days", at(now, 8 * 86_400)),
@@ -277,7 +316,11 @@ fn main() {
     let url = presign(get, &by, now, 3_600);
     println!("{}{}", url.host, url.path);
     for (name, value) in &url.query {
-        let short = if value.len() > 48 { &value[..24] } else { value };
+        let short = if value.len() > 48 {
+            &value[..24]
+        } else {
+            value
+        };
         let dots = if value.len() > 48 { " ..." } else { "" };
         println!("  {name:<21}{short}{dots}");
     }

@@ -4,7 +4,11 @@
 //! The server is [`s3s`] with its file system behind it, the client is the one that
 //! the query engine uses for Amazon S3. Between the two is HTTP with signed requests.
 //!
+//! [`object_storage`] asks that server what the book's own object store is asked.
+//!
 //! May know of `s3s` and `object_store`; prints nothing.
+
+pub mod object_storage;
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
@@ -42,7 +46,7 @@ pub struct Server {
     addr: SocketAddr,
     answered: Arc<AtomicU64>,
     accepting: JoinHandle<()>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Server {
@@ -63,7 +67,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("listen")?;
         let addr = listener.local_addr().context("ask for the port")?;
         let accepting = tokio::spawn(serve(listener, service.build()));
-        Ok(Server { addr, answered, accepting, _folder: folder })
+        Ok(Server { addr, answered, accepting, folder })
     }
 
     /// A client of it that counts what it reads, from zero.
@@ -86,6 +90,11 @@ impl Server {
     /// How many signed requests of all kinds it has let in.
     pub fn answered(&self) -> u64 {
         self.answered.load(Ordering::SeqCst)
+    }
+
+    /// Where its files are.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     /// Where it listens.

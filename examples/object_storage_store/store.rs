@@ -1,0 +1,387 @@
+//! An object store in memory. Contents are stored under their SHA-256, once each; a
+//! key is only a name for a list of them.
+//!
+//! Simplified: one bucket and no users. While versions are not kept, a PUT
+//! replaces. Parts need 5 KiB where S3 wants 5 MiB.
+
+use super::client::{
+    md5, Answer, Body, Client, ETag, Page, Refusal, Upload, Version, When,
+};
+use sha2::Sha256;
+use std::collections::BTreeMap;
+use std::ops::{Bound, Range};
+
+/// A 1,024th of what S3 asks for, so that the example is quick.
+pub const PART_BYTES_MIN: usize = 5 << 10;
+/// As in S3.
+pub const PART_NUMBER_MAX: u32 = 10_000;
+
+type Digest = [u8; 32];
+
+struct Blob {
+    bytes: Vec<u8>,
+    references: u32,
+}
+
+/// Of one key. An object without pieces is empty; a marker says "deleted".
+struct Stored {
+    id: u64,
+    content: Option<(ETag, Vec<Digest>)>,
+}
+
+// ANCHOR: store
+#[derive(Default)]
+pub struct Store {
+    blobs: BTreeMap<Digest, Blob>,
+    keys: BTreeMap<String, Vec<Stored>>, // oldest version first
+    uploads: BTreeMap<Upload, BTreeMap<u32, (ETag, Digest)>>,
+    keeps_versions: bool,
+    last_id: u64,
+}
+// ANCHOR_END: store
+
+fn refuse<T>(status: u16, code: &str) -> Answer<T> {
+    Err(Refusal {
+        status,
+        code: code.to_owned(),
+    })
+}
+
+// ANCHOR: blobs
+impl Store {
+    /// Stores the bytes unless they are there, and refers to them once more.
+    fn keep(&mut self, bytes: &[u8]) -> Digest {
+        let digest = <Sha256 as sha2::Digest>::digest(bytes).into();
+        let new = || Blob {
+            bytes: bytes.to_vec(),
+            references: 0,
+        };
+        self.blobs.entry(digest).or_insert_with(new).references += 1;
+        digest
+    }
+
+    fn let_go(&mut self, digests: impl IntoIterator<Item = Digest>) {
+        for digest in digests {
+            if let Some(blob) = self.blobs.get_mut(&digest) {
+                blob.references -= 1; // the sweep takes it, not the request
+            }
+        }
+    }
+
+    /// Removes what nothing refers to; returns the bytes won.
+    pub fn sweep(&mut self) -> usize {
+        let before = self.bytes_stored();
+        self.blobs.retain(|_, blob| blob.references > 0);
+        before - self.bytes_stored()
+    }
+}
+// ANCHOR_END: blobs
+
+impl Store {
+    pub fn bytes_stored(&self) -> usize {
+        self.blobs.values().map(|blob| blob.bytes.len()).sum()
+    }
+
+    pub fn blobs(&self) -> usize {
+        self.blobs.len()
+    }
+
+    /// The newest version's content, unless that is a marker.
+    fn current(&self, key: &str) -> Answer<&(ETag, Vec<Digest>)> {
+        let newest = self.keys.get(key).and_then(|versions| versions.last());
+        match newest.and_then(|version| version.content.as_ref()) {
+            Some(content) => Ok(content),
+            None => refuse(404, "NoSuchKey"),
+        }
+    }
+
+    // ANCHOR: add
+    /// Makes this the newest version of the key, and the only one if none are kept.
+    fn add(&mut self, key: &str, content: Option<(ETag, Vec<Digest>)>) {
+        self.last_id += 1;
+        let version = Stored {
+            id: self.last_id,
+            content,
+        };
+        let versions = self.keys.entry(key.to_owned()).or_default();
+        let mut replaced = Vec::new();
+        if !self.keeps_versions {
+            replaced.append(versions);
+        }
+        versions.push(version);
+        let digests = replaced.into_iter().filter_map(|old| old.content);
+        self.let_go(digests.flat_map(|(_, digests)| digests).collect::<Vec<_>>());
+    }
+    // ANCHOR_END: add
+}
+
+// ANCHOR: range
+/// RFC 9110, section 14: what a `Range` header asks for. `Ok(None)` is everything: a
+/// header that makes no sense is ignored. An error is one that does, and asks for
+/// bytes that are not there.
+pub fn range(header: &str, len: usize) -> Answer<Option<Range<usize>>> {
+    let number = |text: &str| {
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<usize>().ok().filter(|_| digits)
+    };
+    let spec = header
+        .strip_prefix("bytes=")
+        .and_then(|set| set.split_once('-'));
+    let Some((first, last)) = spec else {
+        return Ok(None);
+    };
+    match (first, number(first), last, number(last)) {
+        ("", _, _, Some(0)) => refuse(416, "InvalidRange"),
+        ("", _, _, Some(_)) if len == 0 => Ok(None),
+        ("", _, _, Some(n)) => Ok(Some(len.saturating_sub(n)..len)), // the last n
+        (_, Some(first), _, Some(last)) if last < first => Ok(None),
+        (_, Some(first), "", _) | (_, Some(first), _, Some(_)) if first >= len => {
+            refuse(416, "InvalidRange")
+        }
+        (_, Some(first), "", _) => Ok(Some(first..len)),
+        (_, Some(first), _, Some(last)) => {
+            Ok(Some(first..len.min(last.saturating_add(1))))
+        }
+        _ => Ok(None),
+    }
+}
+// ANCHOR_END: range
+
+impl Client for Store {
+    // ANCHOR: put
+    fn put(&mut self, key: &str, bytes: &[u8], when: When) -> Answer<ETag> {
+        let current = self.current(key).map(|(etag, _)| etag);
+        match (when, current) {
+            (When::Absent, Ok(_)) => return refuse(412, "PreconditionFailed"),
+            (When::Unchanged(_), Err(missing)) => return Err(missing),
+            (When::Unchanged(etag), Ok(now)) if now != etag => {
+                return refuse(412, "PreconditionFailed")
+            }
+            _ => {}
+        }
+        // `&mut self`: between that check and this write there is nobody else.
+        let digest = self.keep(bytes);
+        let etag = ETag(md5(bytes));
+        self.add(key, Some((etag.clone(), vec![digest])));
+        Ok(etag)
+    }
+    // ANCHOR_END: put
+
+    fn get(&mut self, key: &str, header: &str) -> Answer<Body> {
+        let (etag, digests) = self.current(key)?;
+        let pieces = digests.iter().filter_map(|digest| self.blobs.get(digest));
+        let bytes = pieces.flat_map(|blob| &blob.bytes).copied();
+        let len = digests.iter().map(|d| self.blobs[d].bytes.len()).sum();
+        let part = range(header, len)?;
+        let status = if part.is_some() { 206 } else { 200 };
+        let part = part.unwrap_or(0..len);
+        let bytes = bytes.skip(part.start).take(part.len()).collect();
+        Ok(Body {
+            status,
+            etag: etag.clone(),
+            bytes,
+        })
+    }
+
+    // ANCHOR: delete
+    fn delete(&mut self, key: &str) -> Answer<()> {
+        if self.keeps_versions {
+            self.add(key, None); // hides what is there, and removes nothing
+        } else {
+            let versions = self.keys.remove(key).unwrap_or_default();
+            let contents = versions.into_iter().filter_map(|old| old.content);
+            self.let_go(
+                contents
+                    .flat_map(|(_, digests)| digests)
+                    .collect::<Vec<_>>(),
+            );
+        }
+        Ok(())
+    }
+    // ANCHOR_END: delete
+
+    /// Another name for the same content: no bytes move, however many there are.
+    fn copy(&mut self, from: &str, to: &str) -> Answer<ETag> {
+        let (etag, digests) = self.current(from)?.clone();
+        for digest in &digests {
+            if let Some(blob) = self.blobs.get_mut(digest) {
+                blob.references += 1;
+            }
+        }
+        self.add(to, Some((etag.clone(), digests)));
+        Ok(etag)
+    }
+
+    // ANCHOR: list
+    fn list(
+        &mut self,
+        prefix: &str,
+        next: Option<&str>,
+        max: usize,
+    ) -> Answer<Page> {
+        // `a/b/` and everything in it, if a slash follows the prefix.
+        let rolled_up = |key: &str| {
+            let slash = key[prefix.len()..].find('/')?;
+            Some(key[..=prefix.len() + slash].to_owned())
+        };
+        let mut page = Page::default();
+        let mut from = match next {
+            None => Bound::Included(prefix.to_owned()),
+            Some(last) if rolled_up(last).as_deref() == Some(last) => behind(last),
+            Some(last) => Bound::Excluded(last.to_owned()),
+        };
+        let mut last = None;
+        loop {
+            let keys = self.keys.range::<String, _>((from, Bound::Unbounded));
+            let mut keys = keys.map(|(key, _)| key);
+            let Some(key) = keys.find(|key| self.current(key).is_ok()) else {
+                break;
+            };
+            if !key.starts_with(prefix) {
+                break;
+            }
+            if page.keys.len() + page.prefixes.len() == max {
+                page.next = last; // there is more: go on behind this
+                break;
+            }
+            match rolled_up(key) {
+                Some(folder) => {
+                    from = behind(&folder); // not key by key: jump over all of it
+                    last = Some(folder.clone());
+                    page.prefixes.push(folder);
+                }
+                None => {
+                    from = Bound::Excluded(key.clone());
+                    last = Some(key.clone());
+                    page.keys.push(key.clone());
+                }
+            }
+        }
+        Ok(page)
+    }
+    // ANCHOR_END: list
+
+    fn part_bytes_min(&self) -> usize {
+        PART_BYTES_MIN
+    }
+
+    fn begin(&mut self, key: &str) -> Answer<Upload> {
+        self.last_id += 1;
+        let upload = Upload {
+            key: key.to_owned(),
+            id: self.last_id.to_string(),
+        };
+        self.uploads.insert(upload.clone(), BTreeMap::new());
+        Ok(upload)
+    }
+
+    fn put_part(&mut self, to: &Upload, number: u32, bytes: &[u8]) -> Answer<ETag> {
+        if !(1..=PART_NUMBER_MAX).contains(&number) {
+            return refuse(400, "InvalidArgument");
+        }
+        if !self.uploads.contains_key(to) {
+            return refuse(404, "NoSuchUpload");
+        }
+        let (etag, digest) = (ETag(md5(bytes)), self.keep(bytes));
+        let parts = self.uploads.entry(to.clone()).or_default();
+        let replaced = parts.insert(number, (etag.clone(), digest));
+        self.let_go(replaced.map(|(_, digest)| digest));
+        Ok(etag)
+    }
+
+    // ANCHOR: complete
+    fn complete(&mut self, upload: &Upload, parts: &[(u32, ETag)]) -> Answer<ETag> {
+        let Some(sent) = self.uploads.get(upload) else {
+            return refuse(404, "NoSuchUpload");
+        };
+        if parts.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
+            return refuse(400, "InvalidPartOrder");
+        }
+        let find = |(number, etag): &(u32, ETag)| {
+            let (_, digest) = sent.get(number).filter(|(sent, _)| sent == etag)?;
+            Some((*digest, self.blobs.get(digest)?.bytes.as_slice()))
+        };
+        let found: Option<Vec<_>> = parts.iter().map(find).collect();
+        let (digests, bytes): (Vec<_>, Vec<_>) = match found {
+            Some(found) if !found.is_empty() => found.into_iter().unzip(),
+            _ => return refuse(400, "InvalidPart"),
+        };
+        let but_last = &bytes[..bytes.len() - 1];
+        if but_last.iter().any(|part| part.len() < PART_BYTES_MIN) {
+            return refuse(400, "EntityTooSmall"); // the upload stays open
+        }
+        let etag = super::client::etag_of_parts(&bytes);
+        let mut rest = self.uploads.remove(upload).unwrap_or_default();
+        rest.retain(|number, _| parts.iter().all(|(named, _)| named != number));
+        self.let_go(rest.into_values().map(|(_, digest)| digest));
+        // The parts become the object as they are: nothing is copied together.
+        self.add(&upload.key, Some((etag.clone(), digests)));
+        Ok(etag)
+    }
+    // ANCHOR_END: complete
+
+    fn abort(&mut self, upload: &Upload) -> Answer<()> {
+        match self.uploads.remove(upload) {
+            None => refuse(404, "NoSuchUpload"),
+            Some(parts) => {
+                self.let_go(parts.into_values().map(|(_, digest)| digest));
+                Ok(())
+            }
+        }
+    }
+
+    fn keep_versions(&mut self) -> Answer<()> {
+        self.keeps_versions = true;
+        Ok(())
+    }
+
+    fn versions(&mut self, key: &str) -> Answer<Vec<Version>> {
+        let versions = self.keys.get(key).map_or(&[][..], Vec::as_slice);
+        let row = |stored: &Stored| Version {
+            id: stored.id.to_string(),
+            is_marker: stored.content.is_none(),
+        };
+        Ok(versions.iter().rev().map(row).collect())
+    }
+
+    /// This one is for good. Of a marker it is the undelete.
+    fn delete_version(&mut self, key: &str, id: &str) -> Answer<()> {
+        let versions = self.keys.get_mut(key);
+        let gone = versions.and_then(|versions| {
+            let at = versions
+                .iter()
+                .position(|stored| stored.id.to_string() == id)?;
+            Some(versions.remove(at))
+        });
+        let content = gone.and_then(|stored| stored.content);
+        self.let_go(content.into_iter().flat_map(|(_, digests)| digests));
+        self.keys.retain(|_, versions| !versions.is_empty());
+        Ok(())
+    }
+}
+
+/// Where keys go on that do not start with `prefix`, which ends in a slash: `0`
+/// comes after `/`.
+fn behind(prefix: &str) -> Bound<String> {
+    Bound::Included(format!("{}0", &prefix[..prefix.len() - 1]))
+}
+
+impl Store {
+    /// Blobs whose count is not the number of references to them: a bug if any.
+    pub fn miscounted(&self) -> usize {
+        let mut counts: BTreeMap<Digest, u32> = BTreeMap::new();
+        let stored = self.keys.values().flatten();
+        let stored = stored.filter_map(|version| version.content.as_ref());
+        let stored = stored.flat_map(|(_, digests)| digests);
+        let parts = self.uploads.values().flat_map(BTreeMap::values);
+        for digest in stored.chain(parts.map(|(_, digest)| digest)) {
+            *counts.entry(*digest).or_insert(0) += 1;
+        }
+        let mut wrong = 0;
+        for (digest, blob) in &self.blobs {
+            let count = counts.remove(digest).unwrap_or(0);
+            wrong += usize::from(count != blob.references);
+        }
+        wrong + counts.len() // the rest is referred to, and not there
+    }
+}
