@@ -144,7 +144,7 @@ fn subsets(n: u8, size: u32) -> impl Iterator<Item = u32> {
     let next = |set: &u32| {
         let low = set & set.wrapping_neg(); // the next number with as many bits
         let carry = set.checked_add(low).filter(|_| low > 0)?;
-        Some(carry | ((set ^ carry) >> 2) / low)
+        Some(carry | (((set ^ carry) >> 2) / low))
     };
     std::iter::successors(Some((1 << size) - 1), next)
         .take_while(move |set| set >> n == 0)

@@ -154,8 +154,8 @@ fn main() {
 mod tests {
     use super::*;
 
-    /// The same as others count it: cut the year into periods as long as a repair, and
-    /// ask how often more than `parity` disks fail within one.
+    /// The same as others count it: cut the year into periods as long as a repair,
+    /// and ask how often more than `parity` disks fail within one.
     fn loss_by_periods(code: Code, failures: f64, repair: f64) -> f64 {
         let periods = HOURS_PER_YEAR / repair;
         at_least(code.parity + 1, code.shards(), failures / periods) * periods

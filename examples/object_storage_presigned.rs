@@ -206,7 +206,7 @@ pub fn amz_date(at: Seconds) -> String {
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
 }
 
-/// The inverse, by searching: a few steps a date, and one calendar less to get wrong.
+/// The inverse, by searching: a few steps a date, one calendar less to get wrong.
 fn from_amz_date(date: &str) -> Option<Seconds> {
     let (mut low, mut high) = (0, 253_402_300_800); // 1970 to 9999
     while low < high {

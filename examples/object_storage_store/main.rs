@@ -1,18 +1,17 @@
 //! An object store, asked what one would ask of S3.
 //!
-//! Look at the ETags: of a PUT it is the MD5 of the content, of an upload in parts it
-//! is something else for the same bytes. Then at the lost updates. Then at the last
-//! lines, which show what the keys share.
+//! Look at the ETags: of a PUT it is the MD5 of the content, of an upload in parts
+//! it is something else for the same bytes. Then at the lost updates. The last lines
+//! show what forty keys share.
 //!
-//! The questions are in `client.rs`, the store with its simplifications in
+//! The questions are in `scenario.rs`, the store with its simplifications in
 //! `store.rs`. The same questions go to a real server in the package `s3`.
 
-#[rustfmt::skip]
-mod client;
+mod scenario;
 mod store;
 
-use client::{scenario, Answer, Client, ETag, When};
-use store::{Store, PART_BYTES_MIN};
+use scenario::scenario;
+use store::{Answer, Client, ETag, Store, When, PART_BYTES_MIN};
 
 fn main() -> Result<(), String> {
     let mut store = Store::default();
@@ -59,8 +58,9 @@ fn upload(store: &mut Store, bytes: &[u8], part_bytes: usize) -> Answer<ETag> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use client::{etag_of_parts, lost_updates, md5, Page, Refusal};
+    use scenario::lost_updates;
     use std::collections::BTreeMap;
+    use store::{etag_of_parts, md5, Page, Refusal};
 
     fn refused<T: std::fmt::Debug>(answer: Answer<T>) -> (u16, String) {
         let Refusal { status, code } = answer.expect_err("a refusal");

@@ -1,15 +1,108 @@
-//! An object store in memory. Contents are stored under their SHA-256, once each; a
+//! What a client may ask of an object store, and one that answers from memory. Contents are stored under their SHA-256, once each; a
 //! key is only a name for a list of them.
 //!
 //! Simplified: one bucket and no users. While versions are not kept, a PUT
 //! replaces. Parts need 5 KiB where S3 wants 5 MiB.
 
-use super::client::{
-    md5, Answer, Body, Client, ETag, Page, Refusal, Upload, Version, When,
-};
+use md5::{Digest as _, Md5};
 use sha2::Sha256;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::{Bound, Range};
+
+pub type Answer<T> = Result<T, Refusal>;
+
+/// An HTTP status, and the word with which S3 says why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub status: u16,
+    pub code: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.status, self.code)
+    }
+}
+
+/// Names one content of one key. Compare it; do not compute with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ETag(pub String);
+
+#[derive(Clone, Copy, Debug)]
+pub enum When<'a> {
+    Always,
+    Absent,              // If-None-Match: *
+    Unchanged(&'a ETag), // If-Match
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body {
+    pub status: u16, // 200, or 206 for a part of it
+    pub etag: ETag,
+    pub bytes: Vec<u8>,
+}
+
+/// One answer to a LIST: keys, and what stands for all keys behind a slash.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    pub keys: Vec<String>,
+    pub prefixes: Vec<String>,
+    pub next: Option<String>, // hand it back for the next page
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Upload {
+    pub key: String,
+    pub id: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    pub id: String,
+    pub is_marker: bool,
+}
+
+// ANCHOR: client
+pub trait Client {
+    fn put(&mut self, key: &str, bytes: &[u8], when: When) -> Answer<ETag>;
+    /// `range` is the header's text; empty for the whole object.
+    fn get(&mut self, key: &str, range: &str) -> Answer<Body>;
+    fn delete(&mut self, key: &str) -> Answer<()>;
+    fn copy(&mut self, from: &str, to: &str) -> Answer<ETag>;
+    /// Keys in order, those with a `/` behind `prefix` rolled up.
+    fn list(&mut self, prefix: &str, next: Option<&str>, max: usize)
+        -> Answer<Page>;
+
+    /// The least that every part but the last must have.
+    fn part_bytes_min(&self) -> usize;
+    fn begin(&mut self, key: &str) -> Answer<Upload>;
+    fn put_part(&mut self, to: &Upload, number: u32, bytes: &[u8]) -> Answer<ETag>;
+    fn complete(&mut self, upload: &Upload, parts: &[(u32, ETag)]) -> Answer<ETag>;
+    fn abort(&mut self, upload: &Upload) -> Answer<()>;
+
+    fn keep_versions(&mut self) -> Answer<()>;
+    /// Newest first.
+    fn versions(&mut self, key: &str) -> Answer<Vec<Version>>;
+    fn delete_version(&mut self, key: &str, id: &str) -> Answer<()>;
+}
+// ANCHOR_END: client
+
+pub fn md5(bytes: &[u8]) -> String {
+    hex(&Md5::digest(bytes))
+}
+
+// ANCHOR: etag
+/// The ETag of an upload in parts: the MD5 of the parts' MD5s, and their number.
+pub fn etag_of_parts(parts: &[&[u8]]) -> ETag {
+    let sums: Vec<u8> = parts.iter().flat_map(Md5::digest).collect();
+    ETag(format!("{}-{}", md5(&sums), parts.len()))
+}
+// ANCHOR_END: etag
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// A 1,024th of what S3 asks for, so that the example is quick.
 pub const PART_BYTES_MIN: usize = 5 << 10;
@@ -51,7 +144,7 @@ fn refuse<T>(status: u16, code: &str) -> Answer<T> {
 impl Store {
     /// Stores the bytes unless they are there, and refers to them once more.
     fn keep(&mut self, bytes: &[u8]) -> Digest {
-        let digest = <Sha256 as sha2::Digest>::digest(bytes).into();
+        let digest = Sha256::digest(bytes).into();
         let new = || Blob {
             bytes: bytes.to_vec(),
             references: 0,
@@ -310,7 +403,7 @@ impl Client for Store {
         if but_last.iter().any(|part| part.len() < PART_BYTES_MIN) {
             return refuse(400, "EntityTooSmall"); // the upload stays open
         }
-        let etag = super::client::etag_of_parts(&bytes);
+        let etag = etag_of_parts(&bytes);
         let mut rest = self.uploads.remove(upload).unwrap_or_default();
         rest.retain(|number, _| parts.iter().all(|(named, _)| named != number));
         self.let_go(rest.into_values().map(|(_, digest)| digest));

@@ -9,17 +9,17 @@
 
 use crate::{ACCESS_KEY, BUCKET, SECRET_KEY, Server};
 use anyhow::{Context, Result, bail, ensure};
-use client::{Answer, Body, Client, ETag, Page, Refusal, Upload, Version, When};
 use presigned::{Credentials, Request, Seconds, presign};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use store::{Answer, Body, Client, ETag, Page, Refusal, Upload, Version, When};
 use tokio::runtime::Runtime;
 
 #[allow(missing_docs)]
 #[rustfmt::skip]
-#[path = "../../examples/object_storage_store/client.rs"]
-pub mod client;
+#[path = "../../examples/object_storage_store/scenario.rs"]
+pub mod scenario;
 
 #[allow(missing_docs)]
 #[rustfmt::skip]
@@ -400,8 +400,8 @@ impl Client for Remote {
 /// # Errors
 /// When a question has no answer.
 pub fn both(server: &Server) -> Result<Vec<(&'static str, String, String)>> {
-    let ours = client::scenario(&mut store::Store::default());
-    let theirs = client::scenario(&mut Remote::new(server));
+    let ours = scenario::scenario(&mut store::Store::default());
+    let theirs = scenario::scenario(&mut Remote::new(server));
     let mut rows = Vec::new();
     let mut rest = theirs.as_slice();
     for (step, ours) in ours {

@@ -5,8 +5,8 @@ use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
 use object_store::signer::Signer;
 use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
-use s3::object_storage::client::{Client, When, etag_of_parts, md5};
 use s3::object_storage::presigned::{Request, presign, verify};
+use s3::object_storage::store::{Client, When, etag_of_parts, md5};
 use s3::object_storage::{
     CREDENTIALS, Remote, Running, S3S, now, race, request, send, signed, start,
 };
@@ -68,8 +68,7 @@ fn our_presigned_url_is_that_of_object_store_to_the_byte() -> Result<()> {
 }
 
 #[test]
-fn the_server_accepts_our_url_again_and_again_and_refuses_every_change() -> Result<()>
-{
+fn the_server_accepts_our_url_twice_and_refuses_every_change() -> Result<()> {
     let (_running, url) = report()?;
     for _ in 0..2 {
         let read = send(&url, &[], &[])?;

@@ -1,8 +1,8 @@
 //! The chapter's presigned URLs, and what a thief might make of them, shown to the
 //! chapter's own check and to a server that speaks S3.
 //!
-//! Look at the first and the last line: the server accepts what our code signed. Then
-//! at the line before the last, on which the two differ.
+//! Look at the first and the last line: the server accepts what our code signed.
+//! Then at the line before the last, on which the two differ.
 
 use anyhow::Result;
 use s3::object_storage::presigned::{attempts, presign, verify};

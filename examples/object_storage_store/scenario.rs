@@ -1,102 +1,9 @@
-//! What a client may ask of an object store, and a list of things worth asking.
+//! A list of questions worth asking an object store, and what is answered.
 //!
-//! `store.rs` answers, and so can a real server: neither is known here.
+//! `store.rs` answers, and so can a real server: nothing here knows which it is.
 
-use md5::{Digest, Md5};
-use std::fmt;
-
-pub type Answer<T> = Result<T, Refusal>;
-
-/// An HTTP status, and the word with which S3 says why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    pub status: u16,
-    pub code: String,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.status, self.code)
-    }
-}
-
-/// Names one content of one key. Compare it; do not compute with it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ETag(pub String);
-
-#[derive(Clone, Copy, Debug)]
-pub enum When<'a> {
-    Always,
-    Absent,            // If-None-Match: *
-    Unchanged(&'a ETag), // If-Match
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Body {
-    pub status: u16, // 200, or 206 for a part of it
-    pub etag: ETag,
-    pub bytes: Vec<u8>,
-}
-
-/// One answer to a LIST: keys, and what stands for all keys behind a slash.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Page {
-    pub keys: Vec<String>,
-    pub prefixes: Vec<String>,
-    pub next: Option<String>, // hand it back for the next page
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Upload {
-    pub key: String,
-    pub id: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Version {
-    pub id: String,
-    pub is_marker: bool,
-}
-
-// ANCHOR: client
-pub trait Client {
-    fn put(&mut self, key: &str, bytes: &[u8], when: When) -> Answer<ETag>;
-    /// `range` is the header's text; empty for the whole object.
-    fn get(&mut self, key: &str, range: &str) -> Answer<Body>;
-    fn delete(&mut self, key: &str) -> Answer<()>;
-    fn copy(&mut self, from: &str, to: &str) -> Answer<ETag>;
-    /// Keys in order, those with a `/` behind `prefix` rolled up.
-    fn list(&mut self, prefix: &str, next: Option<&str>, max: usize) -> Answer<Page>;
-
-    /// The least that every part but the last must have.
-    fn part_bytes_min(&self) -> usize;
-    fn begin(&mut self, key: &str) -> Answer<Upload>;
-    fn put_part(&mut self, to: &Upload, number: u32, bytes: &[u8]) -> Answer<ETag>;
-    fn complete(&mut self, upload: &Upload, parts: &[(u32, ETag)]) -> Answer<ETag>;
-    fn abort(&mut self, upload: &Upload) -> Answer<()>;
-
-    fn keep_versions(&mut self) -> Answer<()>;
-    /// Newest first.
-    fn versions(&mut self, key: &str) -> Answer<Vec<Version>>;
-    fn delete_version(&mut self, key: &str, id: &str) -> Answer<()>;
-}
-// ANCHOR_END: client
-
-pub fn md5(bytes: &[u8]) -> String {
-    hex(&Md5::digest(bytes))
-}
-
-// ANCHOR: etag
-/// The ETag of an upload in parts: the MD5 of the parts' MD5s, and their number.
-pub fn etag_of_parts(parts: &[&[u8]]) -> ETag {
-    let sums: Vec<u8> = parts.iter().flat_map(|part| Md5::digest(part)).collect();
-    ETag(format!("{}-{}", md5(&sums), parts.len()))
-}
-// ANCHOR_END: etag
-
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
+use super::store::{etag_of_parts, md5, Answer, Body, Client, ETag, Page};
+use super::store::{Upload, Version, When};
 
 /// What was asked, and what was answered.
 pub type Row = (&'static str, String);
@@ -142,13 +49,19 @@ fn objects(store: &mut impl Client) -> Vec<Row> {
         rows.push((step, body(store.get("digits", range))));
     }
     for key in ["a/1", "a/b/2", "a/b/3", "a/c"] {
-        rows.extend(store.put(key, b"x", When::Always).err().map(|e| (key, e.to_string())));
+        let refused = store.put(key, b"x", When::Always).err();
+        rows.extend(refused.map(|refusal| (key, refusal.to_string())));
     }
     let first = store.list("a/", None, 2);
     let next = first.as_ref().ok().and_then(|page| page.next.clone());
     rows.push(("LIST a/, two at a time", page(first)));
-    rows.push(("LIST, the next page", page(store.list("a/", next.as_deref(), 2))));
-    let halfway = store.copy("a/c", "a/d").and_then(|_| store.list("a/", None, 9));
+    rows.push((
+        "LIST, the next page",
+        page(store.list("a/", next.as_deref(), 2)),
+    ));
+    let halfway = store
+        .copy("a/c", "a/d")
+        .and_then(|_| store.list("a/", None, 9));
     rows.push(("rename a/c to a/d, halfway", page(halfway)));
     let renamed = store.delete("a/c").and_then(|()| store.get("a/d", ""));
     rows.push(("  and then", body(renamed)));
@@ -158,13 +71,23 @@ fn objects(store: &mut impl Client) -> Vec<Row> {
 }
 
 fn is(yes: bool) -> &'static str {
-    if yes { "is" } else { "is not" }
+    if yes {
+        "is"
+    } else {
+        "is not"
+    }
 }
 
 fn uploads(store: &mut impl Client) -> Vec<Row> {
     let ok = |_: ETag| "200".to_owned();
     let least = store.part_bytes_min();
     let (one, two) = (vec![b'1'; least], vec![b'2'; 10]);
+    /// What became of an upload, and what was sent.
+    struct Tried {
+        answer: Answer<ETag>,
+        upload: Upload,
+        named: Vec<(u32, ETag)>,
+    }
     let upload = |store: &mut dyn Client, parts: &[(u32, &[u8])], order: &[u32]| {
         let upload = store.begin("big")?;
         let mut done = Vec::new();
@@ -173,11 +96,13 @@ fn uploads(store: &mut impl Client) -> Vec<Row> {
         }
         let find = |number: &u32| done.iter().find(|(n, _)| n == number).cloned();
         let named: Vec<_> = order.iter().filter_map(find).collect();
-        Ok((store.complete(&upload, &named), upload, named))
+        Ok(Tried {
+            answer: store.complete(&upload, &named),
+            upload,
+            named,
+        })
     };
-    let completed = |answer: Answer<(Answer<ETag>, Upload, Vec<(u32, ETag)>)>| {
-        answer.and_then(|(completed, ..)| completed)
-    };
+    let completed = |tried: Answer<Tried>| tried.and_then(|tried| tried.answer);
     let mut rows = Vec::new();
     let backwards = completed(upload(store, &[(2, &two), (1, &one)], &[1, 2]));
     let rule = etag_of_parts(&[&one, &two]);
@@ -190,9 +115,14 @@ fn uploads(store: &mut impl Client) -> Vec<Row> {
     let wrong = completed(upload(store, &[(1, &one), (2, &two)], &[2, 1]));
     rows.push(("parts named 2, 1", said(wrong, ok)));
     let short = upload(store, &[(1, &one[1..]), (2, &two)], &[1, 2]);
-    if let Ok((answer, upload, parts)) = short {
+    if let Ok(Tried {
+        answer,
+        upload,
+        named,
+    }) = short
+    {
         rows.push(("part 1 a byte too small", said(answer, ok)));
-        let rest = store.complete(&upload, &parts[1..]);
+        let rest = store.complete(&upload, &named[1..]);
         rows.push(("  completed without it", said(rest, ok)));
     }
     if let Ok(upload) = store.begin("big") {
@@ -213,11 +143,13 @@ fn conditions(store: &mut impl Client) -> Vec<Row> {
     let mut rows = vec![("PUT if absent: it exists", said(exists, ok))];
     let gone = store.put("nil", b"x", When::Unchanged(&old));
     rows.push(("PUT if unchanged: no key", said(gone, ok)));
-    for (step, when) in
-        [("lost updates, plain PUT", false), ("lost updates, If-Match", true)]
-    {
+    for (step, when) in [
+        ("lost updates, plain PUT", false),
+        ("lost updates, If-Match", true),
+    ] {
         let lost = lost_updates(store, when);
-        rows.push((step, said(lost, |(lost, orders)| format!("in {lost} of {orders}"))));
+        let count = |(lost, orders)| format!("in {lost} of {orders}");
+        rows.push((step, said(lost, count)));
     }
     rows
 }
@@ -239,10 +171,14 @@ pub fn lost_updates(store: &mut dyn Client, check: bool) -> Answer<(u32, u32)> {
             };
             let (mut count, mut etag): (u32, ETag) = (count, etag);
             loop {
-                let when = if check { When::Unchanged(&etag) } else { When::Always };
+                let when = if check {
+                    When::Unchanged(&etag)
+                } else {
+                    When::Always
+                };
                 let next = (count + 1).to_string();
                 match store.put("counter", next.as_bytes(), when) {
-                    Err(refusal) if refusal.status == 412 => {} // somebody was faster
+                    Err(refusal) if refusal.status == 412 => {} // not ours any more
                     answer => break drop(answer?),
                 };
                 (count, etag) = counter(store)?; // so read again, then write
@@ -262,8 +198,11 @@ fn counter(store: &mut dyn Client) -> Answer<(u32, ETag)> {
 }
 
 fn versions(store: &mut impl Client) -> Vec<Row> {
-    let mut rows = vec![("keep versions from now on", said(store.keep_versions(), |()| "200".into()))];
-    let gone = store.delete("digits").and_then(|()| store.get("digits", ""));
+    let kept = said(store.keep_versions(), |()| "200".into());
+    let mut rows = vec![("keep versions from now on", kept)];
+    let gone = store
+        .delete("digits")
+        .and_then(|()| store.get("digits", ""));
     rows.push(("DELETE, GET", body(gone)));
     let list = |versions: Vec<Version>| {
         let word = |v: &Version| if v.is_marker { "marker" } else { "object" };
@@ -274,7 +213,8 @@ fn versions(store: &mut impl Client) -> Vec<Row> {
     rows.push(("LIST its versions", said(all, list)));
     if let Some(marker) = marker {
         let back = store.delete_version("digits", &marker.id);
-        rows.push(("DELETE the marker, GET", body(back.and_then(|()| store.get("digits", "")))));
+        let back = back.and_then(|()| store.get("digits", ""));
+        rows.push(("DELETE the marker, GET", body(back)));
     }
     rows
 }
