@@ -1,5 +1,6 @@
-//! What a client may ask of an object store, and one that answers from memory. Contents are stored under their SHA-256, once each; a
-//! key is only a name for a list of them.
+//! What a client may ask of an object store, and one that answers from memory.
+//! Contents are stored under their SHA-256, once each; a key is only a name for a
+//! list of them.
 //!
 //! Simplified: one bucket and no users. While versions are not kept, a PUT
 //! replaces. Parts need 5 KiB where S3 wants 5 MiB.
