@@ -257,7 +257,9 @@ mod tests {
 
     #[test]
     fn eleven_nines_of_ten_million_objects_lose_one_in_ten_thousand_years() {
-        let years = 1.0 / (10_000_000.0 * 1e-11);
-        assert_eq!((years as f64).round(), 10_000.0);
+        let years: f64 = 1.0 / (10_000_000.0 * 1e-11);
+        assert_eq!(years.round(), 10_000.0);
+        let minutes_a_year: f64 = (1.0 - 0.9999) * 365.0 * 24.0 * 60.0;
+        assert_eq!(minutes_a_year.round(), 53.0);
     }
 }

@@ -417,6 +417,12 @@ mod tests {
     #[test]
     fn of_the_attempts_only_the_url_as_signed_is_accepted_however_often() {
         let url = presign(get("/k"), &BY, NOW, 3_600);
+        let stranger = Credentials {
+            access_key: "nobody",
+            ..BY
+        };
+        let signed = presign(get("/k"), &stranger, NOW, 3_600);
+        assert_eq!(verify(&signed, &BY, NOW), Err(Refusal::UnknownKey));
         for (what, request) in attempts(&url, &BY, NOW) {
             let accepted = ["as signed", "used again"].contains(&what);
             assert_eq!(verify(&request, &BY, NOW).is_ok(), accepted, "{what}");

@@ -327,10 +327,16 @@ mod tests {
             let completed = store.complete(&upload, parts);
             assert_eq!(refused(completed), (400, "InvalidPart".into()));
         }
+        for numbers in [[10_000, 1], [1, 1]] {
+            let parts = numbers.map(|number| (number, x.clone()));
+            let completed = store.complete(&upload, &parts);
+            assert_eq!(refused(completed), (400, "InvalidPartOrder".into()));
+        }
         assert!(
             store.complete(&upload, &both[1..]).is_ok(),
             "the last may be small"
         );
+        assert_eq!(store.miscounted(), 0, "part 1 was not named, and is let go");
     }
 
     #[test]
