@@ -48,7 +48,7 @@ const INVERSE: [u8; 256] = {
 };
 // ANCHOR_END: field
 
-type Shard = Vec<u8>;
+pub type Shard = Vec<u8>;
 
 // ANCHOR: shard
 /// Through k points goes one polynomial of a degree below k. Shard i is its value at
@@ -72,9 +72,9 @@ fn shard_at(x: u8, known: &[(u8, &Shard)]) -> Shard {
 
 /// `data` shards as they are, and `parity` more. RS(1, n) is n + 1 equal copies.
 #[derive(Clone, Copy)]
-struct Code {
-    data: u8,
-    parity: u8,
+pub struct Code {
+    pub data: u8,
+    pub parity: u8,
 }
 
 // ANCHOR: code
@@ -83,7 +83,7 @@ impl Code {
         self.data + self.parity
     }
 
-    fn encode(self, object: &[u8]) -> Vec<Shard> {
+    pub fn encode(self, object: &[u8]) -> Vec<Shard> {
         let len = object.len().div_ceil(usize::from(self.data)).max(1);
         let cut = |i| {
             let piece = object.iter().skip(usize::from(i) * len).take(len).copied();
@@ -98,7 +98,7 @@ impl Code {
     }
 
     /// All shards, from any `data` of them; `None` when there are fewer.
-    fn repair(self, left: &[Option<Shard>]) -> Option<Vec<Shard>> {
+    pub fn repair(self, left: &[Option<Shard>]) -> Option<Vec<Shard>> {
         let known = (0..).zip(left).filter_map(|(x, s)| Some((x, s.as_ref()?)));
         let known: Vec<_> = known.take(usize::from(self.data)).collect();
         if known.len() < usize::from(self.data) {
@@ -298,6 +298,20 @@ mod tests {
             .collect();
         assert_eq!((powers.len(), power), (255, 1));
         assert_eq!(times(0x80, 2), 0x1d);
+    }
+
+    #[test]
+    fn the_parity_is_that_of_the_crate_reed_solomon_erasure() {
+        // What its version 6.0.0 computes for these data shards of one byte each.
+        for (code, theirs) in [
+            (SCHEMES[1].1, &[191, 140, 178][..]),
+            (SCHEMES[2].1, &[250, 237, 155, 51]),
+        ] {
+            let object: Vec<u8> =
+                (0..code.data).map(|i| i.wrapping_mul(37) + 1).collect();
+            let shards = code.encode(&object);
+            assert_eq!(shards[usize::from(code.data)..].concat(), theirs);
+        }
     }
 
     #[test]
