@@ -52,12 +52,13 @@ pub enum Refusal {
 fn canonical(request: &Request) -> String {
     let unsigned = |(name, _): &&(String, String)| name != "X-Amz-Signature";
     let parameters = request.query.iter().filter(unsigned);
-    let mut query: Vec<String> = parameters
-        .map(|(name, value)| format!("{}={}", encoded(name, ""), encoded(value, "")))
+    let mut query: Vec<(String, String)> = parameters
+        .map(|(name, value)| (encoded(name, ""), encoded(value, "")))
         .collect();
-    query.sort();
+    query.sort(); // by name; as text with its `=`, `a-b=` would come before `a=`
+    let query: Vec<String> = query.iter().map(|(n, v)| format!("{n}={v}")).collect();
     let (method, host) = (&request.method, &request.host);
-    let path = encoded(&request.path, "/");
+    let path = encoded(&request.path, "/"); // S3 encodes once, and keeps each slash
     let query = query.join("&");
     // One signed header, `host`, and its name; then the hash of the body, if it
     // were known.
@@ -65,7 +66,8 @@ fn canonical(request: &Request) -> String {
 }
 // ANCHOR_END: canonical
 
-/// Percent-encodes every byte but RFC 3986's unreserved ones and those of `keep`.
+/// Percent-encodes every byte but RFC 3986's unreserved ones and those of `keep`. A
+/// space is `%20`, not `+`.
 fn encoded(text: &str, keep: &str) -> String {
     let unreserved =
         |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
@@ -88,7 +90,7 @@ fn mac(key: &[u8], text: &str) -> Hmac<Sha256> {
 }
 
 /// `scope` is `20130524/us-east-1/s3/aws4_request`. The secret makes a key for that
-/// day, that makes one for the region, and so on: a leaked one is worth little.
+/// day, that makes one for the region, and so on: a leaked one opens no other.
 fn signature(
     request: &Request,
     secret: &str,
@@ -405,6 +407,25 @@ mod tests {
             let url = presign(get("/k"), &BY, NOW, EXPIRES_S_MAX + expires);
             assert_eq!(verify(&url, &BY, NOW), verdict);
         }
+    }
+
+    #[test]
+    fn what_is_signed_is_encoded_once_and_sorted_by_name_then_value() {
+        let mut request = get("/a b/ü+~%41");
+        let query = [
+            ("b", "2"),
+            ("a-b", "/ ="),
+            ("a", "2"),
+            ("a", "1"),
+            ("ü", ""),
+        ];
+        request.query = query.map(|(n, v)| (n.into(), v.into())).into();
+        assert_eq!(
+            canonical(&request),
+            "GET\n/a%20b/%C3%BC%2B~%2541\n\
+             %C3%BC=&a=1&a=2&a-b=%2F%20%3D&b=2\n\
+             host:examplebucket.s3.amazonaws.com\n\nhost\nUNSIGNED-PAYLOAD"
+        );
     }
 
     #[test]

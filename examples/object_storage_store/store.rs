@@ -362,7 +362,7 @@ impl Client for Store {
     ) -> Answer<Page> {
         // `a/b/` and everything in it, if a slash follows the prefix.
         let rolled_up = |key: &str| {
-            let slash = key[prefix.len()..].find('/')?;
+            let slash = key.strip_prefix(prefix)?.find('/')?;
             Some(key[..=prefix.len() + slash].to_owned())
         };
         let mut page = Page::default();
