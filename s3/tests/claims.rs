@@ -109,6 +109,17 @@ fn keys_with_any_characters_are_signed_right() -> Result<()> {
 }
 
 #[test]
+fn parameters_are_signed_in_the_order_in_which_the_server_sorts_them() -> Result<()>
+{
+    let (running, _) = report()?;
+    let query = [("b", "/ ="), ("a-b", "2"), ("a", "1")];
+    let get = request(running.server.addr(), "GET", "report.pdf", &query);
+    let read = signed(get, &[], &[])?;
+    ensure!(read.status == 200 && read.body == b"figures", "{read:?}");
+    Ok(())
+}
+
+#[test]
 fn a_url_for_a_put_takes_any_content_and_one_for_a_get_any_range() -> Result<()> {
     let (running, url) = report()?;
     let part = send(&url, &[("Range", "bytes=0-2")], &[])?;
