@@ -158,7 +158,8 @@ mod tests {
     /// and ask how often more than `parity` disks fail within one.
     fn loss_by_periods(code: Code, failures: f64, repair: f64) -> f64 {
         let periods = HOURS_PER_YEAR / repair;
-        at_least(code.parity + 1, code.shards(), failures / periods) * periods
+        let fails = -(-failures / periods).exp_m1(); // at least once in a period
+        at_least(code.parity + 1, code.shards(), fails) * periods
     }
 
     #[test]
@@ -189,18 +190,55 @@ mod tests {
 
     #[test]
     fn by_periods_it_is_the_published_table_of_backblazes_program() {
+        // 17 + 3, a failure rate of 0.00405 a year, replaced within 6.5 days.
         let code = |parity| Code {
-            data: 6 - parity,
+            data: 20 - parity,
             parity,
         };
-        for (parity, published) in [(2, 1.500e-07), (3, 3.082e-11), (1, 4.105e-04)] {
-            let ours = loss_by_periods(code(parity), 0.10, 24.0);
+        for (parity, published) in [(3, 7.354e-12), (2, 2.399e-08), (1, 5.545e-05)] {
+            let ours = loss_by_periods(code(parity), 0.00405, 6.5 * 24.0);
             assert!((ours / published - 1.0).abs() < 5e-4, "{ours}");
         }
     }
 
+    /// Losses a year, where `repaired` says when a disk that fails then is replaced.
+    fn simulated(code: Code, failures: f64, repaired: fn(f64) -> f64) -> f64 {
+        let mut rng = fastrand::Rng::with_seed(2);
+        let (mut now, mut losses, mut dead) = (0.0, 0, Vec::<f64>::new());
+        while losses < 600 {
+            let alive = f64::from(code.shards()) - dead.len() as f64;
+            let next =
+                now - (1.0 - rng.f64()).ln() * HOURS_PER_YEAR / (alive * failures);
+            // The first to come: a repair, or the next failure.
+            let first = dead.iter().copied().fold(next, f64::min);
+            now = first;
+            if first < next {
+                dead.retain(|at| *at > now);
+                continue;
+            }
+            dead.push(repaired(now));
+            if dead.len() as u32 > code.parity {
+                (losses, dead) = (losses + 1, Vec::new());
+            }
+        }
+        f64::from(losses) * HOURS_PER_YEAR / now
+    }
+
     #[test]
-    fn periods_miss_failures_on_both_sides_of_a_border() {
+    fn periods_are_right_if_all_is_repaired_at_their_end_the_chain_if_each_in_turn()
+    {
+        let (code, failures) = (Code { data: 4, parity: 2 }, 5.0);
+        let at_the_end = |now: f64| (now / 24.0).floor() * 24.0 + 24.0;
+        let periods = loss_by_periods(code, failures, 24.0);
+        let ratio = simulated(code, failures, at_the_end) / periods;
+        assert!((ratio - 1.0).abs() < 0.12, "{ratio}");
+        let chain = loss_per_year(code, failures, 24.0);
+        let ratio = simulated(code, failures, |now| now + 24.0) / chain;
+        assert!((ratio - 1.0).abs() < 0.12, "{ratio}");
+    }
+
+    #[test]
+    fn repaired_each_in_turn_m_plus_1_times_as_much_is_lost_as_by_periods() {
         for (name, code) in SCHEMES {
             let chain = loss_per_year(code, DISKS_PER_YEAR, 24.0);
             let ratio = chain / loss_by_periods(code, DISKS_PER_YEAR, 24.0);
