@@ -125,8 +125,9 @@ impl Code {
         rest.iter().all(|(x, shard)| shard_at(*x, known) == **shard)
     }
 
-    /// Without checksums: leave out more and more shards until the others agree. The
-    /// answer is a guess when several sets would do, and `None` when any would.
+    /// Without checksums: leave out more and more shards until the others agree.
+    /// `None` when several sets of that size would do. Leaving out `parity` of them
+    /// is not tried: any would do.
     fn liars(self, shards: &[Shard]) -> Option<u32> {
         for lies in 0..u32::from(self.parity) {
             let sets = subsets(self.shards(), lies);

@@ -260,6 +260,20 @@ mod tests {
     }
 
     #[test]
+    fn one_more_parity_shard_adds_about_four_nines_if_a_repair_takes_a_day() {
+        for data in [1, 6, 10, 17] {
+            for parity in 1..=4 {
+                let at = |parity| {
+                    let code = Code { data, parity };
+                    nines(loss_per_year(code, DISKS_PER_YEAR, 24.0))
+                };
+                let gained = at(parity + 1) - at(parity);
+                assert!((gained - 4.0).abs() < 0.65, "{data} + {parity}: {gained}");
+            }
+        }
+    }
+
+    #[test]
     fn racks_spared_is_what_trying_every_set_of_racks_finds() {
         for (name, code) in SCHEMES {
             for racks in 1..=8_u32 {

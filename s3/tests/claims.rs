@@ -76,13 +76,18 @@ fn the_server_accepts_our_url_twice_and_refuses_every_change() -> Result<()> {
     }
     for i in 0..url.query.len() {
         for at in 0..url.query[i].1.len() {
-            let mut changed = url.clone();
-            let mut value = changed.query[i].1.clone().into_bytes();
-            value[at] = if value[at] == b'1' { b'2' } else { b'1' };
-            changed.query[i].1 = String::from_utf8(value)?;
-            let status = send(&changed, &[], &[])?.status;
-            ensure!((400..=501).contains(&status), "{status}: {changed}");
-            ensure!(verify(&changed, &CREDENTIALS, now()?).is_err());
+            let old = url.query[i].1.as_bytes()[at];
+            let other_case = old.is_ascii_alphabetic().then_some(old ^ 0x20);
+            let other = if old == b'1' { b'2' } else { b'1' };
+            for new in other_case.into_iter().chain([other]) {
+                let mut changed = url.clone();
+                let mut value = changed.query[i].1.clone().into_bytes();
+                value[at] = new;
+                changed.query[i].1 = String::from_utf8(value)?;
+                let status = send(&changed, &[], &[])?.status;
+                ensure!((400..=501).contains(&status), "{status}: {changed}");
+                ensure!(verify(&changed, &CREDENTIALS, now()?).is_err());
+            }
         }
     }
     for method in ["PUT", "DELETE", "HEAD"] {
