@@ -327,6 +327,11 @@ mod tests {
                 let all = lost <= u32::from(code.parity);
                 assert_eq!(readable, if all { sets } else { 0 }, "{name}: {lost}");
             }
+            let few = usize::from(code.parity) + 1;
+            let mut left: Vec<_> =
+                code.encode(&object).into_iter().map(Some).collect();
+            left[..few].fill(None);
+            assert_eq!(code.repair(&left), None, "{name}: too few to say anything");
         }
         assert_eq!(survived(SCHEMES[1].1, &object, 3), (84, 84));
         assert_eq!(survived(SCHEMES[2].1, &object, 4), (1_001, 1_001));
@@ -432,6 +437,10 @@ mod tests {
                 let r = rot(SCHEMES[1].1, lies, &mut || rng.u8(1..));
                 let i = lies as usize - 1;
                 assert_eq!((r.noticed, r.mended), (r.sets, r.sets));
+                assert!(
+                    lies == 3 || r.wrong_blame == 0,
+                    "two: the right ones or none"
+                );
                 (right[i], sets[i]) = (right[i] + r.right_blame, sets[i] + r.sets);
             }
         }

@@ -450,6 +450,12 @@ mod tests {
         };
         let signed = presign(get("/k"), &stranger, NOW, 3_600);
         assert_eq!(verify(&signed, &BY, NOW), Err(Refusal::UnknownKey));
+        let elsewhere = Credentials {
+            region: "eu-west-1",
+            ..BY
+        };
+        let signed = presign(get("/k"), &elsewhere, NOW, 3_600);
+        assert_eq!(verify(&signed, &BY, NOW), Err(Refusal::Malformed));
         for (what, request) in attempts(&url, &BY, NOW) {
             let accepted = ["as signed", "used again"].contains(&what);
             assert_eq!(verify(&request, &BY, NOW).is_ok(), accepted, "{what}");

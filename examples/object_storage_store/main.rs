@@ -354,6 +354,13 @@ mod tests {
             "the last may be small"
         );
         assert_eq!(store.miscounted(), 0, "part 1 was not named, and is let go");
+        for (bytes, fine) in [(PART_BYTES_MIN - 1, false), (PART_BYTES_MIN, true)] {
+            let upload = store.begin("big").expect("always");
+            let first = store.put_part(&upload, 1, &vec![7; bytes]).expect("open");
+            let last = store.put_part(&upload, 2, b"x").expect("open");
+            let completed = store.complete(&upload, &[(1, first), (2, last)]);
+            assert_eq!(completed.is_ok(), fine, "{bytes}");
+        }
     }
 
     #[test]

@@ -232,6 +232,9 @@ pub fn race(server: &Server) -> Result<(u16, u16, String)> {
     wait_for_open_file(server)?;
     let second = send(&put, &absent, b"second")?;
     let first = first.finish(b"rst")?;
+    // It does know the condition: one after the other, nobody overwrites.
+    let third = send(&put, &absent, b"third")?.status;
+    ensure!(third == 412, "the condition is ignored: {third}");
     let stored = signed(request(server.addr(), "GET", "raced", &[]), &[], &[])?;
     let stored = String::from_utf8_lossy(&stored.body).into_owned();
     Ok((first.status, second.status, stored))
