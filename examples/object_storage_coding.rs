@@ -98,13 +98,17 @@ impl Code {
         shards
     }
 
-    /// All shards, from any `data` of them; `None` when there are fewer.
-    pub fn repair(self, left: &[Option<Shard>]) -> Option<Vec<Shard>> {
+    /// What is read to make the others from: any `data` shards. `None` when there
+    /// are fewer.
+    fn sources(self, left: &[Option<Shard>]) -> Option<Vec<(u8, &Shard)>> {
         let known = (0..).zip(left).filter_map(|(x, s)| Some((x, s.as_ref()?)));
         let known: Vec<_> = known.take(usize::from(self.data)).collect();
-        if known.len() < usize::from(self.data) {
-            return None;
-        }
+        (known.len() == usize::from(self.data)).then_some(known)
+    }
+
+    /// All shards; `None` when too many are lost.
+    pub fn repair(self, left: &[Option<Shard>]) -> Option<Vec<Shard>> {
+        let known = self.sources(left)?;
         let whole = |x: u8| {
             left[usize::from(x)]
                 .clone()
@@ -187,6 +191,15 @@ fn survived(code: Code, object: &[u8], lost: u32) -> (usize, usize) {
     (readable, sets)
 }
 
+/// How many bytes are read for each byte of one lost shard.
+fn read_per_byte_lost(code: Code, object: &[u8]) -> usize {
+    let mut left: Vec<_> = code.encode(object).into_iter().map(Some).collect();
+    let lost = left[0].take().map_or(0, |shard| shard.len());
+    let sources = code.sources(&left).unwrap_or_default();
+    let read: usize = sources.iter().map(|(_, shard)| shard.len()).sum();
+    read / lost
+}
+
 /// Bytes on disk for an object: every shard takes whole blocks.
 fn on_disk(code: Code, object_bytes: u64) -> u64 {
     let shard = object_bytes.div_ceil(u64::from(code.data));
@@ -247,7 +260,8 @@ fn main() {
         let (readable, sets) = survived(code, &object, parity.into());
         let sets = format!("{readable} of {sets}");
         print!("{name:<10}{stored:>6.2}x{disks:>7}{parity:>10}");
-        println!("{sets:>14}{:>10}x{:>11}", code.data, on_disk(code, 1_000));
+        let read = read_per_byte_lost(code, &object);
+        println!("{sets:>14}{read:>10}x{:>11}", on_disk(code, 1_000));
     }
     let mut rng = fastrand::Rng::with_seed(5);
     let mut random = || rng.u8(1..);
@@ -386,6 +400,19 @@ mod tests {
             let powers: Vec<Vec<u8>> = (1..=3).map(power).collect();
             assert_eq!(patterns_lost(&powers), expected);
         }
+    }
+
+    #[test]
+    fn one_lost_byte_costs_as_many_as_there_are_data_shards_and_a_copy_one() {
+        let object: Vec<u8> = (0..=255).collect();
+        let read = SCHEMES.map(|(_, code)| read_per_byte_lost(code, &object));
+        assert_eq!(read, [1, 6, 10, 17]);
+        // With several shards lost, what is read for one mends the others, too.
+        let mut left: Vec<_> =
+            SCHEMES[1].1.encode(&object).into_iter().map(Some).collect();
+        left[..3].fill(None);
+        let sources = SCHEMES[1].1.sources(&left).map(|read| read.len());
+        assert_eq!(sources, Some(6));
     }
 
     #[test]
