@@ -379,10 +379,10 @@ fn a_part_too_long_to_be_read_in_one_go_is_refused() {
              // a comment is no line of code\n\n{code}}}\n// ANCHOR_END: commit\n"
         )
     };
-    book.write(PROGRAM, &part(58));
+    book.write(PROGRAM, part(58));
     book.add("```rust\n{{#rustdoc_include ../../examples/acid_transfer.rs:commit}}\n```");
     book.is_fine();
-    book.write(PROGRAM, &part(59));
+    book.write(PROGRAM, part(59));
     let message = "part \"commit\" of examples/acid_transfer.rs has 61 lines of code, more than \
                    60: show a shorter part, or two";
     book.finds(&[
