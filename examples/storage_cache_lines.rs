@@ -22,7 +22,7 @@ struct Cache {
 impl Cache {
     fn new() -> Cache {
         Cache {
-            sets: vec![Vec::with_capacity(WAYS); SETS],
+            sets: vec![Vec::new(); SETS],
             fetched: 0,
         }
     }
