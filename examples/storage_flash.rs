@@ -15,6 +15,7 @@ const PAGES_PER_BLOCK: usize = 32;
 const PAGES: usize = BLOCKS * PAGES_PER_BLOCK;
 /// An empty block is kept so that there is always somewhere to copy to.
 const SPARE_BLOCKS: usize = 2;
+/// Real flash endures thousands, and few blocks exactly as many.
 const ERASURES_MAX: u32 = 60;
 /// How far the most worn block may be ahead of the least worn one.
 const WEAR_GAP_MAX: u32 = 5;
@@ -161,7 +162,7 @@ enum Order {
     Random,
 }
 
-/// Pages of flash written for each page of the host, once the drive is in its stride.
+/// Pages of flash written for each page of the host, in the long run.
 fn amplification(percent: usize, order: Order) -> f64 {
     let (mut drive, mut rng) = (Drive::new(false), fastrand::Rng::with_seed(5));
     let pages = pages_at(percent);

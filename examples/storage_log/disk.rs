@@ -5,7 +5,6 @@
 //! the medium, and of the dirty pages whichever it likes, in any order, one of
 //! them only to the middle: a page is many sectors, and a sector is all or nothing.
 
-use crate::log;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An eighth of the usual 4,096 and 512, so that small records span pages.
@@ -98,8 +97,15 @@ impl Disk {
         &self.files[id.0].kernel
     }
 
-    pub fn file(&mut self, id: FileId) -> OpenFile<'_> {
-        OpenFile { disk: self, id }
+    /// Appends.
+    pub fn write(&mut self, id: FileId, bytes: &[u8]) -> Result<(), Fault> {
+        self.spend()?;
+        let file = &mut self.files[id.0];
+        let first = file.kernel.len() / PAGE_BYTES;
+        file.kernel.extend(bytes);
+        let end = file.kernel.len().div_ceil(PAGE_BYTES);
+        file.dirty.extend(first..end);
+        Ok(())
     }
 
     // ANCHOR: cut
@@ -140,24 +146,5 @@ impl Content {
             self.medium.resize(self.medium.len().max(end), 0);
             self.medium[part.start..end].copy_from_slice(bytes);
         }
-    }
-}
-
-pub struct OpenFile<'a> {
-    disk: &'a mut Disk,
-    id: FileId,
-}
-
-impl log::File for OpenFile<'_> {
-    type Error = Fault;
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        self.disk.spend()?;
-        let file = &mut self.disk.files[self.id.0];
-        let first = file.kernel.len() / PAGE_BYTES;
-        file.kernel.extend(bytes);
-        file.dirty
-            .extend(first..file.kernel.len().div_ceil(PAGE_BYTES));
-        Ok(())
     }
 }

@@ -26,7 +26,6 @@ fn record(i: usize) -> Vec<u8> {
     format!("record {i} ").repeat(10 + i).into_bytes()
 }
 
-// ANCHOR: child
 /// Writes to a file or a buffer, and stops at the boundary it was told to stop at.
 struct Stepped<W: Write> {
     to: W,
@@ -66,7 +65,6 @@ fn write_records<W: Write>(file: &mut Stepped<W>, flushes: bool) -> io::Result<(
     }
     Ok(())
 }
-// ANCHOR_END: child
 
 fn say(what: &str) -> io::Result<()> {
     writeln!(io::stdout(), "{what}")?;
@@ -102,7 +100,6 @@ impl Drop for Victim {
     }
 }
 
-// ANCHOR: kill
 /// How many records a child acknowledged before it was killed at its boundary
 /// number `stop`; none if it came to its end first.
 fn kill_at(way: Way, stop: usize, path: &Path) -> io::Result<Option<usize>> {
@@ -132,7 +129,6 @@ fn kill_at(way: Way, stop: usize, path: &Path) -> io::Result<Option<usize>> {
         false => Err(io::Error::other("the child failed")),
     }
 }
-// ANCHOR_END: kill
 
 #[derive(Debug, Default, PartialEq)]
 pub struct Report {

@@ -1,7 +1,7 @@
 //! The power goes while a program writes its log: after every call, many times.
 
 use crate::disk::{Disk, Fault, FileId};
-use crate::log::{append, recover, Check};
+use crate::log::{append, recover, Check, File};
 
 const RECORDS: usize = 12;
 /// Three records share a sync: group commit.
@@ -52,7 +52,16 @@ pub const SETTINGS: [(&str, Setting); 9] = [
     ("right, and a lying device", Setting { lies: true, ..RIGHT }),
 ];
 
-// ANCHOR: write
+struct OpenFile<'a>(&'a mut Disk, FileId);
+
+impl File for OpenFile<'_> {
+    type Error = Fault;
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        self.0.write(self.1, bytes)
+    }
+}
+
 /// Writes the records in groups; notes which of them it has acknowledged.
 fn write_all(
     setting: Setting,
@@ -67,7 +76,7 @@ fn write_all(
     for group in 0..RECORDS / GROUP {
         let group = group * GROUP..(group + 1) * GROUP;
         for record in &records[group.clone()] {
-            append(&mut disk.file(log), record)?;
+            append(&mut OpenFile(disk, log), record)?;
         }
         if setting.acknowledges_early {
             acknowledged.extend(group);
@@ -99,14 +108,13 @@ fn copy(disk: &mut Disk, log: FileId) -> Result<FileId, Fault> {
     let (records, _) = recover(disk.read(log), Check::Checksum);
     let new = disk.create("new")?;
     for record in &records {
-        append(&mut disk.file(new), record)?;
+        append(&mut OpenFile(disk, new), record)?;
     }
     disk.sync(new)?; // before the rename: the name must not outrun the data
     disk.rename("new", "log")?;
     disk.sync_directory()?; // after it: now the new name is on the medium
     Ok(new)
 }
-// ANCHOR_END: write
 
 #[derive(Debug, Default, PartialEq)]
 pub struct Report {
