@@ -61,7 +61,13 @@ impl Drive {
     // ANCHOR: write
     /// The host writes a page. The old copy, if any, becomes garbage.
     fn write(&mut self, page: usize) {
+        let mut collected = 0;
         while self.empty.len() < SPARE_BLOCKS {
+            assert!(
+                collected < BLOCKS,
+                "nothing to collect: the drive is too full"
+            );
+            collected += 1;
             self.collect();
             if self.levels_wear {
                 self.level();
