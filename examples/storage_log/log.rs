@@ -134,6 +134,27 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_was_cut_off_comes_back_if_the_truncation_is_not_synced() {
+        let old = log(&[b"one".into(), b"two".into(), b"three".into()]);
+        let mut holed = old.clone();
+        let two = log(&[b"one".into()]).len();
+        holed[two..two + 4].fill(0); // the power cut left a hole
+        let (found, end) = recover(&holed, Check::Checksum);
+        assert_eq!((found.len(), end), (1, two));
+        let new = log(&[b"TWO".into()]);
+        for (truncated, records) in [(true, 2), (false, 3)] {
+            let mut medium = holed.clone();
+            if truncated {
+                medium.truncate(end);
+            }
+            medium.resize(medium.len().max(end + new.len()), 0);
+            medium[end..end + new.len()].copy_from_slice(&new);
+            let found = recover(&medium, Check::Checksum).0;
+            assert_eq!((found.len(), &found[1][..]), (records, &b"TWO"[..]));
+        }
+    }
+
     /// The checksum of nothing is 0: without the length in it, a hole full of
     /// zeros would be a row of empty records.
     #[test]
