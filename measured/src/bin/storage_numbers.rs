@@ -246,3 +246,16 @@ fn main() -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn caches_end_before_the_three_steepest_rises_of_the_curve() {
+        let times = [1.0, 4.0, 4.1, 4.2, 14.0, 15.0, 15.5, 90.0];
+        let curve: Vec<(usize, Nanos)> =
+            CURVE_BYTES.into_iter().zip(times.map(Nanos)).collect();
+        assert_eq!(caches_by_curve(&curve), [16 * KIB, MIB, 64 * MIB]);
+    }
+}
