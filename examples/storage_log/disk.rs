@@ -110,6 +110,7 @@ impl Disk {
 
     // ANCHOR: cut
     /// The power goes. What stands under this name when the machine is up again?
+    /// `luck` is the chance that a change which nobody synced is on the medium.
     pub fn after_power_cut(
         mut self,
         name: &str,

@@ -120,7 +120,11 @@ fn kill_at(way: Way, stop: usize, path: &Path) -> io::Result<Option<usize>> {
         acknowledged += usize::from(line.ends_with("acknowledged"));
         if line.ends_with("here") {
             child.0.kill()?;
-            child.0.wait()?;
+            let status = child.0.wait()?;
+            if cfg!(unix) && status.code().is_some() {
+                // Only a process that a signal ended has no exit code.
+                return Err(io::Error::other("the child ended by itself"));
+            }
             return Ok(Some(acknowledged));
         }
     }
@@ -172,7 +176,8 @@ pub fn kill_everywhere(way: Way) -> io::Result<Report> {
     Ok(report)
 }
 
-/// Cuts the torn tail off, appends a record and reads everything again.
+/// Cuts the torn tail off, appends a record and reads everything again. Only kills
+/// happen here: where the power can go, sync after the cut, before the append.
 fn goes_on(path: &Path, end: usize, mut found: Vec<Vec<u8>>) -> io::Result<bool> {
     let to = OpenOptions::new().append(true).open(path)?;
     to.set_len(end as u64)?;
