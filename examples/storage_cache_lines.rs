@@ -184,9 +184,26 @@ mod tests {
     #[test]
     fn tiles_of_as_many_rows_as_a_set_has_lines_fetch_as_little_as_rows() {
         let (reads, fetched) = count(|read| LARGE.by_tiles(8, read));
-        assert_eq!(fetched, reads / 16);
+        assert_eq!((reads, fetched), (512 * 1_024, reads / 16));
         let (reads, fetched) = count(|read| LARGE.by_tiles(16, read));
         assert_eq!(fetched, reads); // 16 lines of one set, which holds 8
+    }
+
+    #[test]
+    fn each_walk_reads_each_number_once() {
+        let odd = matrix(37, 50, 3); // no multiple of a tile's side
+        let walks: [&dyn Fn(&mut dyn FnMut(usize)); 3] = [
+            &|read| odd.by_rows(read),
+            &|read| odd.by_columns(read),
+            &|read| odd.by_tiles(8, read),
+        ];
+        for walk in walks {
+            let mut read = Vec::new();
+            walk(&mut |address| read.push(address));
+            read.sort_unstable();
+            let row = |r| (0..50).map(move |c| odd.address(r, c));
+            assert_eq!(read, (0..37).flat_map(row).collect::<Vec<_>>());
+        }
     }
 
     #[test]

@@ -135,6 +135,17 @@ mod tests {
     }
 
     #[test]
+    fn a_length_above_the_limit_is_not_believed_though_all_is_there() {
+        let payload = vec![1; PAYLOAD_BYTES_MAX + 1];
+        let length = (payload.len() as u32).to_le_bytes();
+        let checksum = crc32(&[&length, &payload]).to_le_bytes();
+        let mut bytes = [&length[..], &checksum, &payload].concat();
+        assert_eq!(recover(&bytes, Check::Checksum).1, 0);
+        bytes = log(&[payload[1..].to_vec()]); // one byte less: at the limit
+        assert_eq!(recover(&bytes, Check::Checksum).1, bytes.len());
+    }
+
+    #[test]
     fn what_was_cut_off_comes_back_if_the_truncation_is_not_synced() {
         let old = log(&[b"one".into(), b"two".into(), b"three".into()]);
         let mut holed = old.clone();
