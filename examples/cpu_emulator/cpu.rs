@@ -574,7 +574,7 @@ impl fmt::Display for Cause {
                 write!(f, "{target:#x} is no place for an instruction")
             }
             Cause::FetchOutsideMemory { address } => {
-                write!(f, "no instruction at {address:#x}, outside the memory")
+                write!(f, "no instruction at {address:#x}")
             }
             Cause::Misaligned { address, bytes } => {
                 write!(f, "address {address:#x} is not a multiple of {bytes}")
