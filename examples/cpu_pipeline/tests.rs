@@ -1,0 +1,190 @@
+//! The claims about timings and predictors.
+
+use super::cpu::{AluOp, BranchOp, Effect, LoadOp, StoreOp};
+use super::*;
+
+/// Stages as boxes, moved cycle by cycle: slow and obvious.
+fn move_boxes(trace: &[Trace], misses: &[bool], forwards: bool) -> u64 {
+    let (mut fetched, mut cycle, mut waits_for) = (0, 0, None);
+    // The places in the trace of what is in execute, memory, write back.
+    let (mut fetch, mut decode) = (None, None);
+    let (mut execute, mut memory) = (None, None);
+    let writes = |at: Option<usize>, reg: Reg| {
+        let register = at.and_then(|at: usize| trace[at].effect.register);
+        reg != Reg::ZERO && register.is_some_and(|(rd, _)| rd == reg)
+    };
+    loop {
+        // The end of a cycle: everyone moves on, the last stage first.
+        let write_back = memory;
+        memory = execute;
+        // What was in execute is in `memory` now, and what was in memory
+        // is in `write_back`.
+        let must_wait = decode.is_some_and(|at: usize| {
+            sources(trace[at].instruction).iter().any(|reg| {
+                let is_load = memory.is_some_and(|at: usize| {
+                    matches!(trace[at].instruction, Instruction::Load(..))
+                });
+                match forwards {
+                    true => is_load && writes(memory, *reg),
+                    false => writes(memory, *reg) || writes(write_back, *reg),
+                }
+            })
+        });
+        execute = if must_wait { None } else { decode };
+        if !must_wait {
+            decode = fetch.take();
+        }
+        // Fetch sees the right address one cycle after execute knew it.
+        if waits_for.is_some() && waits_for == memory {
+            waits_for = None;
+        }
+        if fetch.is_none() && waits_for.is_none() && fetched < trace.len() {
+            fetch = Some(fetched);
+            if misses[fetched] {
+                waits_for = fetch;
+            }
+            fetched += 1;
+        }
+        cycle += 1;
+        if write_back == Some(trace.len() - 1) {
+            return cycle;
+        }
+    }
+}
+
+fn random_step(random: &mut fastrand::Rng) -> Trace {
+    // Few registers, so that many instructions wait for another.
+    let mut reg = || Reg::new(random.u8(..4)).expect("below 32");
+    let (a, b, c) = (reg(), reg(), reg());
+    let kinds = [
+        Instruction::Op(AluOp::Add, a, b, c),
+        Instruction::OpImm(AluOp::Add, a, b, 1),
+        Instruction::Load(LoadOp::Lw, a, 0, b),
+        Instruction::Store(StoreOp::Sw, a, 0, b),
+        Instruction::Branch(BranchOp::Beq, a, b, -8),
+        Instruction::Jal(a, 16),
+        Instruction::Jalr(a, 0, b),
+        Instruction::Lui(a, 1),
+    ];
+    let instruction = kinds[random.usize(..kinds.len())];
+    let has_result = !matches!(
+        instruction,
+        Instruction::Store(..) | Instruction::Branch(..)
+    );
+    let effect = Effect {
+        next_pc: [4, 992][random.usize(..2)],
+        register: has_result.then_some((a, 0)),
+        memory: None,
+        event: None,
+    };
+    Trace {
+        cycle: 0,
+        pc: 0,
+        word: 0,
+        instruction,
+        effect,
+    }
+}
+
+#[test]
+fn the_cycles_are_those_of_boxes_moved_one_by_one() {
+    let mut random = fastrand::Rng::with_seed(5);
+    for _ in 0..3_000 {
+        let trace: Vec<Trace> = (0..1 + random.usize(..30))
+            .map(|_| random_step(&mut random))
+            .collect();
+        let misses: Vec<bool> = trace
+            .iter()
+            .map(|step| match step.instruction {
+                Instruction::Branch(..) => step.effect.next_pc != 4,
+                Instruction::Jalr(..) => true,
+                _ => false,
+            })
+            .collect();
+        for forwards in [true, false] {
+            let design = Design { forwards, ..FIVE };
+            let timing = time(&trace, design, Predictor::NotTaken);
+            assert_eq!(timing.cycles, move_boxes(&trace, &misses, forwards));
+            // Each cycle is accounted for: four until the first is through.
+            let unused = match misses.last() {
+                Some(true) => 2, // nothing comes after the last
+                _ => 0,
+            };
+            let (work, lost) = (timing.instructions, timing.stalls);
+            let all = 4 + work + lost + timing.flushed - unused;
+            assert_eq!(timing.cycles, all);
+        }
+    }
+}
+
+fn timing(sorted: bool, design: Design, predictor: Predictor) -> Timing {
+    let trace = trace(SUM, &bytes(sorted)).expect("runs");
+    time(&trace, design, predictor)
+}
+
+#[test]
+fn sorting_the_data_makes_the_same_instructions_faster() {
+    let random = timing(false, FIVE, two_bit());
+    let sorted = timing(true, FIVE, two_bit());
+    assert_eq!(random.instructions, sorted.instructions);
+    assert!(random.missed > 80 * sorted.missed);
+    assert!(random.cycles > sorted.cycles);
+}
+
+#[test]
+fn a_predictor_that_does_not_learn_cannot_tell_sorted_data() {
+    for predictor in [Predictor::NotTaken, Predictor::Backward] {
+        let random = timing(false, FIVE, predictor.clone());
+        assert_eq!(random, timing(true, FIVE, predictor));
+    }
+}
+
+#[test]
+fn two_bits_miss_a_loop_once_each_time_it_ends() {
+    let mut predictor = two_bit();
+    let mut missed = 0;
+    for _ in 0..100 {
+        for round in 0..10 {
+            missed += u32::from(predictor.misses(40, -16, round < 9));
+        }
+    }
+    assert_eq!(missed, 100 + 1, "and once to learn");
+}
+
+#[test]
+fn two_bits_can_be_wrong_about_every_branch_that_alternates() {
+    let mut predictor = two_bit();
+    let missed = (0..100).filter(|i| predictor.misses(40, 8, i % 2 == 0));
+    assert_eq!(missed.count(), 100);
+}
+
+#[test]
+fn the_higher_clock_wins_on_one_input_and_loses_on_the_other() {
+    let nanoseconds = |sorted, design: Design| {
+        timing(sorted, design, two_bit()).cycles * 1000 / design.clock_mhz
+    };
+    assert!(nanoseconds(false, DEEP) > nanoseconds(false, FIVE));
+    assert!(nanoseconds(true, DEEP) < nanoseconds(true, FIVE));
+}
+
+#[test]
+fn rearranging_removes_each_stall_and_not_one_instruction() {
+    let data = bytes(false);
+    let [before, after] = [SUM.to_string(), rearranged()]
+        .map(|text| time(&trace(&text, &data).expect("runs"), FIVE, two_bit()));
+    assert_eq!((before.stalls, after.stalls), (DATA_BYTES as u64, 0));
+    assert_eq!(before.instructions, after.instructions);
+}
+
+#[test]
+fn both_loops_add_up_the_bytes_of_128_and_more() {
+    for text in [SUM.to_string(), rearranged()] {
+        for data in [bytes(false), bytes(true)] {
+            let large = data.iter().filter(|byte| **byte >= 128);
+            let sum: u32 = large.map(|byte| u32::from(*byte)).sum();
+            let trace = trace(&text, &data).expect("runs");
+            let exit = trace.last().and_then(|step| step.effect.event);
+            assert_eq!(exit, Some(Event::Exit(sum as i32)));
+        }
+    }
+}
