@@ -1,7 +1,7 @@
 //! How long does a program take? The same instructions, timed on pipelines.
 //!
 //! The machine of `cpu_emulator` runs a loop that adds up the bytes of 128 and
-//! more. Its trace says what was done; this file says in which cycle. Five stages
+//! more. Its trace says what was done; `timing.rs` says in which cycle. Five stages
 //! (fetch, decode, execute, memory, write back) each hold one instruction, so at
 //! best one ends every cycle. An instruction waits for the operands that are not
 //! ready, and after a branch that was predicted wrongly the stages are emptied.
@@ -22,8 +22,10 @@ mod cpu;
 mod encode;
 #[cfg(test)]
 mod tests;
+mod timing;
 
 use cpu::{Cpu, Event, Instruction, Reg, Trace};
+use timing::{time, two_bit, Design, Kind, Predictor, Step, DEEP, FIVE};
 
 const DATA: u32 = 0x400;
 const DATA_BYTES: usize = 1_000;
@@ -56,104 +58,19 @@ fn rearranged() -> String {
 type Failure = Box<dyn std::error::Error>;
 
 /// What the program does, instruction by instruction.
-fn trace(text: &str, data: &[u8]) -> Result<Vec<Trace>, Failure> {
+fn trace(text: &str, data: &[u8]) -> Result<Vec<Step>, Failure> {
     let mut cpu = Cpu::new(4096);
     cpu.load(0, &encode::to_bytes(&asm::assemble(text)?))?;
     cpu.load(DATA, data)?;
     let mut trace = Vec::new();
     for _ in 0..CYCLES_MAX {
-        let step = cpu.step()?;
-        trace.push(step);
-        if let Some(Event::Exit(_)) = step.effect.event {
+        let cycle = cpu.step()?;
+        trace.push(step(&cycle));
+        if let Some(Event::Exit(_)) = cycle.effect.event {
             return Ok(trace);
         }
     }
     Err("the program does not end".into())
-}
-
-// ANCHOR: predictor
-#[derive(Clone)]
-enum Predictor {
-    /// No branch is taken.
-    NotTaken,
-    /// Backwards is taken: the end of a loop.
-    Backward,
-    /// A counter from 0 to 3 for each of the branches; 2 and 3 mean taken. It
-    /// takes two surprises to change its mind.
-    TwoBit(Vec<u8>),
-    /// Knows the future.
-    Perfect,
-}
-
-impl Predictor {
-    /// Was the guess wrong? Learns from the answer.
-    fn misses(&mut self, pc: u32, offset: i32, taken: bool) -> bool {
-        match self {
-            Predictor::NotTaken => taken,
-            Predictor::Backward => taken != (offset < 0),
-            Predictor::TwoBit(counters) => {
-                let place = pc as usize / 4 % counters.len();
-                let counter = &mut counters[place];
-                let guess = *counter >= 2;
-                *counter = match taken {
-                    true => (*counter + 1).min(3),
-                    false => counter.saturating_sub(1),
-                };
-                guess != taken
-            }
-            Predictor::Perfect => false,
-        }
-    }
-}
-// ANCHOR_END: predictor
-
-fn two_bit() -> Predictor {
-    Predictor::TwoBit(vec![1; 256])
-}
-
-#[derive(Clone, Copy)]
-struct Design {
-    clock_mhz: u64,
-    /// A result goes to the next instruction before it is in its register.
-    forwards: bool,
-    /// How many cycles later than the result of an addition a load has its own.
-    load_cycles: u64,
-    /// How many cycles of work are thrown away after a wrong guess.
-    flush_cycles: u64,
-}
-
-/// Five stages. A branch is known at the end of execute, when two instructions
-/// that may be wrong are in fetch and decode.
-const FIVE: Design = Design {
-    clock_mhz: 2_000,
-    forwards: true,
-    load_cycles: 1,
-    flush_cycles: 2,
-};
-
-/// More and shorter stages: a higher clock, and more to throw away.
-const DEEP: Design = Design {
-    clock_mhz: 3_000,
-    forwards: true,
-    load_cycles: 3,
-    flush_cycles: 14,
-};
-
-#[derive(Default, Clone, Copy, PartialEq, Debug)]
-struct Timing {
-    instructions: u64,
-    branches: u64,
-    missed: u64,
-    stalls: u64,
-    flushed: u64,
-    cycles: u64,
-}
-
-impl Timing {
-    /// Instructions per cycle.
-    fn ipc(&self) -> f64 {
-        self.instructions as f64 / self.cycles as f64
-    }
 }
 
 /// The registers that an instruction reads.
@@ -169,47 +86,24 @@ fn sources(instruction: Instruction) -> [Reg; 2] {
     }
 }
 
-// ANCHOR: time
-/// In which cycle is each instruction in the stage execute?
-fn time(trace: &[Trace], design: Design, mut predictor: Predictor) -> Timing {
-    let mut timing = Timing::default();
-    let mut ready = [0; 32]; // from when on a register's value can be used
-    let mut executes = 2; // the first is fetched in cycle 1, executed in 3
-    let mut flush = 0;
-    for step in trace {
-        let soonest = executes + 1 + flush;
-        let [a, b] = sources(step.instruction).map(|reg| ready[reg.number()]);
-        executes = soonest.max(a).max(b);
-        timing.stalls += executes - soonest;
-
-        if let Some((reg, _)) = step.effect.register {
-            let after = match step.instruction {
-                _ if !design.forwards => 3,
-                Instruction::Load(..) => 1 + design.load_cycles,
-                _ => 1,
-            };
-            if reg != Reg::ZERO {
-                ready[reg.number()] = executes + after;
-            }
-        }
-        let missed = match step.instruction {
-            Instruction::Branch(_, _, _, offset) => {
-                timing.branches += 1;
-                let taken = step.effect.next_pc != step.pc.wrapping_add(4);
-                predictor.misses(step.pc, offset, taken)
-            }
-            Instruction::Jalr(..) => true,
-            _ => false,
-        };
-        flush = if missed { design.flush_cycles } else { 0 };
-        timing.missed += u64::from(missed);
-        timing.flushed += flush;
-        timing.instructions += 1;
+/// What the pipeline has to know of a line of the trace.
+fn step(trace: &Trace) -> Step {
+    let number = |reg: Reg| reg.number() as u8;
+    Step {
+        pc: trace.pc,
+        reads: sources(trace.instruction).map(number),
+        writes: trace.effect.register.map_or(0, |(reg, _)| number(reg)),
+        kind: match trace.instruction {
+            Instruction::Load(..) => Kind::Load,
+            Instruction::Branch(_, _, _, offset) => Kind::Branch {
+                is_backward: offset < 0,
+                taken: trace.effect.next_pc != trace.pc.wrapping_add(4),
+            },
+            Instruction::Jalr(..) => Kind::JumpToRegister,
+            _ => Kind::Plain,
+        },
     }
-    timing.cycles = executes + 2; // memory, write back
-    timing
 }
-// ANCHOR_END: time
 
 fn bytes(sorted: bool) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(128);

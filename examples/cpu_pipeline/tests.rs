@@ -1,17 +1,16 @@
 //! The claims about timings and predictors.
 
-use super::cpu::{AluOp, BranchOp, Effect, LoadOp, StoreOp};
+use super::timing::Timing;
 use super::*;
 
 /// Stages as boxes, moved cycle by cycle: slow and obvious.
-fn move_boxes(trace: &[Trace], misses: &[bool], forwards: bool) -> u64 {
+fn move_boxes(trace: &[Step], misses: &[bool], forwards: bool) -> u64 {
     let (mut fetched, mut cycle, mut waits_for) = (0, 0, None);
     // The places in the trace of what is in execute, memory, write back.
     let (mut fetch, mut decode) = (None, None);
     let (mut execute, mut memory) = (None, None);
-    let writes = |at: Option<usize>, reg: Reg| {
-        let register = at.and_then(|at: usize| trace[at].effect.register);
-        reg != Reg::ZERO && register.is_some_and(|(rd, _)| rd == reg)
+    let writes = |at: Option<usize>, reg: u8| {
+        reg != 0 && at.is_some_and(|at: usize| trace[at].writes == reg)
     };
     loop {
         // The end of a cycle: everyone moves on, the last stage first.
@@ -20,10 +19,9 @@ fn move_boxes(trace: &[Trace], misses: &[bool], forwards: bool) -> u64 {
         // What was in execute is in `memory` now, and what was in memory
         // is in `write_back`.
         let must_wait = decode.is_some_and(|at: usize| {
-            sources(trace[at].instruction).iter().any(|reg| {
-                let is_load = memory.is_some_and(|at: usize| {
-                    matches!(trace[at].instruction, Instruction::Load(..))
-                });
+            trace[at].reads.iter().any(|reg| {
+                let is_load =
+                    memory.is_some_and(|at: usize| trace[at].kind == Kind::Load);
                 match forwards {
                     true => is_load && writes(memory, *reg),
                     false => writes(memory, *reg) || writes(write_back, *reg),
@@ -52,37 +50,23 @@ fn move_boxes(trace: &[Trace], misses: &[bool], forwards: bool) -> u64 {
     }
 }
 
-fn random_step(random: &mut fastrand::Rng) -> Trace {
+fn random_step(random: &mut fastrand::Rng) -> Step {
     // Few registers, so that many instructions wait for another.
-    let mut reg = || Reg::new(random.u8(..4)).expect("below 32");
-    let (a, b, c) = (reg(), reg(), reg());
-    let kinds = [
-        Instruction::Op(AluOp::Add, a, b, c),
-        Instruction::OpImm(AluOp::Add, a, b, 1),
-        Instruction::Load(LoadOp::Lw, a, 0, b),
-        Instruction::Store(StoreOp::Sw, a, 0, b),
-        Instruction::Branch(BranchOp::Beq, a, b, -8),
-        Instruction::Jal(a, 16),
-        Instruction::Jalr(a, 0, b),
-        Instruction::Lui(a, 1),
-    ];
-    let instruction = kinds[random.usize(..kinds.len())];
-    let has_result = !matches!(
-        instruction,
-        Instruction::Store(..) | Instruction::Branch(..)
-    );
-    let effect = Effect {
-        next_pc: [4, 992][random.usize(..2)],
-        register: has_result.then_some((a, 0)),
-        memory: None,
-        event: None,
+    let mut reg = || random.u8(..4);
+    let (reads, writes) = ([reg(), reg()], reg());
+    let (is_backward, taken) = (random.bool(), random.bool());
+    let (kind, writes) = match random.u32(..6) {
+        0 => (Kind::Load, writes),
+        1 => (Kind::Branch { is_backward, taken }, 0),
+        2 => (Kind::JumpToRegister, writes),
+        3 => (Kind::Plain, 0), // a store
+        _ => (Kind::Plain, writes),
     };
-    Trace {
-        cycle: 0,
+    Step {
         pc: 0,
-        word: 0,
-        instruction,
-        effect,
+        reads,
+        writes,
+        kind,
     }
 }
 
@@ -90,15 +74,14 @@ fn random_step(random: &mut fastrand::Rng) -> Trace {
 fn the_cycles_are_those_of_boxes_moved_one_by_one() {
     let mut random = fastrand::Rng::with_seed(5);
     for _ in 0..3_000 {
-        let trace: Vec<Trace> = (0..1 + random.usize(..30))
+        let trace: Vec<Step> = (0..1 + random.usize(..30))
             .map(|_| random_step(&mut random))
             .collect();
         let misses: Vec<bool> = trace
             .iter()
-            .map(|step| match step.instruction {
-                Instruction::Branch(..) => step.effect.next_pc != 4,
-                Instruction::Jalr(..) => true,
-                _ => false,
+            .map(|step| match step.kind {
+                Kind::Branch { taken, .. } => taken,
+                kind => kind == Kind::JumpToRegister,
             })
             .collect();
         for forwards in [true, false] {
@@ -145,7 +128,7 @@ fn two_bits_miss_a_loop_once_each_time_it_ends() {
     let mut missed = 0;
     for _ in 0..100 {
         for round in 0..10 {
-            missed += u32::from(predictor.misses(40, -16, round < 9));
+            missed += u32::from(predictor.misses(40, true, round < 9));
         }
     }
     assert_eq!(missed, 100 + 1, "and once to learn");
@@ -154,7 +137,7 @@ fn two_bits_miss_a_loop_once_each_time_it_ends() {
 #[test]
 fn two_bits_can_be_wrong_about_every_branch_that_alternates() {
     let mut predictor = two_bit();
-    let missed = (0..100).filter(|i| predictor.misses(40, 8, i % 2 == 0));
+    let missed = (0..100).filter(|i| predictor.misses(40, false, i % 2 == 0));
     assert_eq!(missed.count(), 100);
 }
 
@@ -182,9 +165,12 @@ fn both_loops_add_up_the_bytes_of_128_and_more() {
         for data in [bytes(false), bytes(true)] {
             let large = data.iter().filter(|byte| **byte >= 128);
             let sum: u32 = large.map(|byte| u32::from(*byte)).sum();
-            let trace = trace(&text, &data).expect("runs");
-            let exit = trace.last().and_then(|step| step.effect.event);
-            assert_eq!(exit, Some(Event::Exit(sum as i32)));
+            let program = encode::to_bytes(&asm::assemble(&text).expect("right"));
+            let mut cpu = Cpu::new(4096);
+            cpu.load(0, &program).expect("fits");
+            cpu.load(DATA, &data).expect("fits");
+            let exit = cpu.run(CYCLES_MAX).expect("ends");
+            assert_eq!(exit.code as u32, sum);
         }
     }
 }
