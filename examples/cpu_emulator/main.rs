@@ -1,7 +1,7 @@
 //! A processor runs a program: Fibonacci numbers by recursion, then a sort.
 //!
 //! `cpu.rs` is the machine, `encode.rs` turns instructions into words and text,
-//! `asm.rs` reads assembly text. The text below becomes 60-odd words in memory,
+//! `asm.rs` reads assembly text. The text below becomes 59 words in memory,
 //! and the machine knows nothing but these words.
 //!
 //! What to look for: each line is one cycle, with the address, the word in

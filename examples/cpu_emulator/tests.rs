@@ -169,7 +169,7 @@ fn model(op: AluOp, a: u32, b: u32) -> u32 {
         AluOp::Xor => wide_a + wide_b - 2 * i128::from(a & b),
         AluOp::Or => wide_a + wide_b - i128::from(a & b),
         AluOp::And => (0..32)
-            .map(|i| (wide_a >> i & 1) * (wide_b >> i & 1) << i)
+            .map(|i| ((wide_a >> i & 1) * (wide_b >> i & 1)) << i)
             .sum(),
     };
     result.rem_euclid(1 << 32) as u32
@@ -435,6 +435,16 @@ fn a_mistake_ends_with_the_cycle_and_the_cause() {
     let (address, bytes) = (0u32.wrapping_sub(16), 4);
     let full = Cause::OutsideMemory { address, bytes };
     assert_eq!(ends[5], (1 + 256 * 3 + 2, full));
+}
+
+#[test]
+fn a_stack_without_end_overwrites_the_program_before_it_leaves_the_memory() {
+    let (_, text) = BROKEN[5];
+    let mut cpu = machine(text).expect("assembles");
+    let first = cpu.memory()[..4].to_vec();
+    assert!(cpu.run(CYCLES_MAX).is_err());
+    assert_ne!(cpu.memory()[..4], first);
+    assert_eq!(cpu.memory()[..4], 16_u32.to_le_bytes(), "a return address");
 }
 
 #[test]

@@ -143,11 +143,15 @@ fn two_bits_can_be_wrong_about_every_branch_that_alternates() {
 
 #[test]
 fn the_higher_clock_wins_on_one_input_and_loses_on_the_other() {
-    let nanoseconds = |sorted, design: Design| {
-        timing(sorted, design, two_bit()).cycles * 1000 / design.clock_mhz
-    };
+    let cycles = |sorted, design| timing(sorted, design, two_bit()).cycles;
+    let nanoseconds =
+        |sorted, design: Design| cycles(sorted, design) * 1000 / design.clock_mhz;
     assert!(nanoseconds(false, DEEP) > nanoseconds(false, FIVE));
     assert!(nanoseconds(true, DEEP) < nanoseconds(true, FIVE));
+    // The numbers on the page.
+    assert_eq!((cycles(true, FIVE), cycles(true, DEEP)), (5_508, 7_563));
+    assert_eq!((cycles(false, FIVE), cycles(false, DEEP)), (6_436, 13_595));
+    assert_eq!(timing(true, FIVE, two_bit()).instructions, 4_494);
 }
 
 #[test]
