@@ -16,8 +16,8 @@ use std::thread;
 use std::time::Duration;
 
 const UNITS: u64 = 200;
-const STEPS_PER_UNIT: u64 = 10_000;
-const ROUNDS: u32 = if cfg!(debug_assertions) { 2 } else { 300 };
+const STEPS_PER_UNIT: u64 = 5_000;
+const ROUNDS: u32 = if cfg!(debug_assertions) { 2 } else { 600 };
 const THREADS: [u64; 3] = [1, 2, 4];
 
 /// One unit of work: a chain of steps, each of which needs the one before.
