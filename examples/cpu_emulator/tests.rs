@@ -96,6 +96,27 @@ fn encode_undoes_decode_for_every_word_that_is_an_instruction() {
 }
 
 #[test]
+fn instructions_of_extensions_and_of_rv64i_are_illegal() {
+    // fence.i; csrrw; mul; mret; ld, lwu and sd; shifts by 32; addiw.
+    let words = [
+        0x0000_100f,
+        0x3000_1073,
+        0x0220_81b3,
+        0x3020_0073,
+        0x0005_3503,
+        0x0005_6503,
+        0x00a5_3023,
+        0x0205_1513,
+        0x0205_5513,
+        0x4205_5513,
+        0x0015_051b,
+    ];
+    for word in words {
+        assert_eq!(decode(word), Err(Cause::IllegalInstruction { word }));
+    }
+}
+
+#[test]
 fn an_operand_that_does_not_fit_is_refused() {
     let (a, add) = (Reg::A0, AluOp::Add);
     let too_large = [
@@ -459,6 +480,10 @@ fn a_jump_to_an_odd_half_word_is_the_fault_of_the_jump() {
         assert_eq!(fault.cause, Cause::MisalignedJump { target: 6 });
         assert_eq!((fault.pc, cpu.register(Reg::RA)), (0, 0));
     }
+    // Nor does a machine start there.
+    cpu.set_pc(6);
+    let fault = cpu.step().expect_err("misaligned");
+    assert_eq!(fault.cause, Cause::MisalignedJump { target: 6 });
     // A branch that is not taken goes nowhere, so nothing is wrong.
     let branch = Instruction::Branch(BranchOp::Bne, Reg::A0, Reg::A0, 6);
     assert!(carry_out(&mut cpu, 0, branch).is_ok());
@@ -484,8 +509,10 @@ fn calls_print_and_exit_and_others_are_refused() {
         Cause::UnknownCall { a7: 2 }
     );
     let endless = "li a7, 1\n here: ecall\n j here";
-    let fault = machine(endless).expect("assembles").run(CYCLES_MAX);
-    assert_eq!(fault.expect_err("refused").cause, Cause::PrintedTooMuch);
+    let mut cpu = machine(endless).expect("assembles");
+    let fault = cpu.run(CYCLES_MAX).expect_err("refused");
+    assert_eq!(fault.cause, Cause::PrintedTooMuch);
+    assert_eq!(cpu.printed().len(), PRINTED_MAX);
     let fault = machine("ebreak").expect("assembles").run(10);
     assert_eq!(fault.expect_err("stops").cause, Cause::Breakpoint);
 }
@@ -541,4 +568,31 @@ fn a_program_that_does_not_fit_is_refused() {
     assert!(cpu.load(4, &[0; 5]).is_err());
     assert!(cpu.load(u32::MAX, &[0]).is_err());
     assert!(cpu.load(8, &[]).is_ok());
+    let program = |words| format!(".word 1{}", ", 1".repeat(words - 1));
+    let fits = MEMORY_BYTES as usize / 4;
+    assert!(machine(&program(fits)).is_ok());
+    let error = machine(&program(fits + 1))
+        .map(|_| ())
+        .expect_err("too large");
+    assert_eq!(
+        error.to_string(),
+        "4100 bytes at 0x0 are outside the memory"
+    );
+}
+
+#[test]
+fn la_reaches_a_label_at_any_distance() {
+    for words in [0, 1, 510, 511, 512, 513, 900] {
+        let gap = ".word 1\n".repeat(words);
+        let forwards = format!("la a0, there\n ebreak\n {gap}there: .word 0");
+        let mut cpu = machine(&forwards).expect("fits");
+        assert!(cpu.run(10).is_err(), "ebreak");
+        assert_eq!(cpu.register(Reg::A0) as usize, 12 + 4 * words);
+
+        let backwards =
+            format!("j start\nthere:\n {gap}start: la a0, there\n ebreak");
+        let mut cpu = machine(&backwards).expect("fits");
+        assert!(cpu.run(10).is_err(), "ebreak");
+        assert_eq!(cpu.register(Reg::A0), 4);
+    }
 }

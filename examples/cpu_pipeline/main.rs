@@ -12,7 +12,8 @@
 //!
 //! Simplified: no cache, so every load takes as long. The address that a taken
 //! branch or a `jal` goes to is known in time, that of a `jalr` never is. A store
-//! needs its operands as early as an addition.
+//! needs its operands as early as an addition. The few cycles more until the first
+//! instruction is through the longer pipeline are not counted.
 
 #[path = "../cpu_emulator/asm.rs"]
 mod asm;
