@@ -1,0 +1,112 @@
+//! Phase 1, lexical analysis: characters become tokens.
+
+use super::diagnostics::{Diagnostic, Span};
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Up to 2^31: the parser knows whether a minus stands before it.
+    Number(u32),
+    Name(String),
+    Word(&'static str),
+    Symbol(&'static str),
+    End,
+}
+
+#[derive(Clone, Debug)]
+pub struct Token {
+    pub kind: Kind,
+    pub span: Span,
+}
+
+const WORDS: [&str; 12] = [
+    "bool", "else", "extern", "false", "fn", "if", "int", "let", "print", "return",
+    "true", "while",
+];
+
+/// `<=` stands before `<`: the longest that fits is taken.
+const SYMBOLS: [&str; 23] = [
+    "&&", "||", "==", "!=", "<=", ">=", "->", "+", "-", "*", "/", "%", "<", ">",
+    "=", "!", "(", ")", "{", "}", ",", ";", ":",
+];
+
+// ANCHOR: lex
+/// The tokens, with one `End` after the last. What is no token is reported and
+/// skipped, so that the rest is looked at too.
+pub fn lex(text: &str) -> (Vec<Token>, Vec<Diagnostic>) {
+    let (mut tokens, mut errors) = (Vec::new(), Vec::new());
+    let mut start = 0;
+    while let Some(first) = text[start..].chars().next() {
+        let rest = &text[start..];
+        let while_in = |is_in: fn(char) -> bool| {
+            rest.find(|c| !is_in(c)).unwrap_or(rest.len()) // a length in bytes
+        };
+        let mut kind = None;
+        let symbol = SYMBOLS.iter().find(|symbol| rest.starts_with(**symbol));
+        let len = if first.is_whitespace() {
+            while_in(char::is_whitespace)
+        } else if rest.starts_with("//") {
+            while_in(|c| c != '\n')
+        } else if is_in_name(first) {
+            let len = while_in(is_in_name);
+            kind = Some(word_or_number(&rest[..len]));
+            len
+        } else if let Some(symbol) = symbol {
+            kind = Some(Ok(Kind::Symbol(symbol)));
+            symbol.len()
+        } else {
+            let len = while_in(is_unknown);
+            let unknown: String = rest[..len].chars().take(20).collect();
+            kind = Some(Err(format!("`{unknown}` is not part of the language")));
+            len
+        };
+        let end = start + len;
+        let span = Span { start, end };
+        match kind {
+            Some(Ok(kind)) => tokens.push(Token { kind, span }),
+            Some(Err(message)) => errors.push(Diagnostic::new(span, message)),
+            None => {} // space or a comment
+        }
+        start = end;
+    }
+    let end = Span { start, end: start };
+    let kind = Kind::End;
+    tokens.push(Token { kind, span: end });
+    (tokens, errors)
+}
+// ANCHOR_END: lex
+
+fn is_in_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+fn is_unknown(c: char) -> bool {
+    !c.is_whitespace() && !is_in_name(c) && !"+-*/%<>=!(){},;:".contains(c)
+}
+
+fn word_or_number(text: &str) -> Result<Kind, String> {
+    if let Some(word) = WORDS.iter().find(|word| **word == text) {
+        return Ok(Kind::Word(word));
+    }
+    if !text.starts_with(|c: char| c.is_ascii_digit()) {
+        return Ok(Kind::Name(text.to_string()));
+    }
+    if let Some(letter) = text.chars().find(|c| !c.is_ascii_digit()) {
+        return Err(format!("a number cannot have a `{letter}` in it"));
+    }
+    match text.parse() {
+        Ok(number) if number <= 1 << 31 => Ok(Kind::Number(number)),
+        _ => Err("this number does not fit 32 bits".to_string()),
+    }
+}
+
+impl Kind {
+    /// As a message names it.
+    pub fn quoted(&self) -> String {
+        match self {
+            Kind::Number(number) => format!("`{number}`"),
+            Kind::Name(name) => format!("`{name}`"),
+            Kind::Word(text) | Kind::Symbol(text) => format!("`{text}`"),
+            Kind::End => "the end of the file".to_string(),
+        }
+    }
+}
