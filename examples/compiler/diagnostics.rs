@@ -61,6 +61,13 @@ impl Source {
         self.lines.partition_point(|start| *start <= at) as u32
     }
 
+    /// Line and column of byte `at`. The column counts characters, from 1.
+    pub fn place(&self, at: usize) -> (u32, usize) {
+        let before = self.before(at);
+        let lead = &before[before.rfind('\n').map_or(0, |newline| newline + 1)..];
+        (self.line(at), lead.chars().count() + 1)
+    }
+
     // ANCHOR: render
     /// The error with its place, the line, and carets below what it is about.
     pub fn render(&self, error: &Diagnostic) -> String {

@@ -40,32 +40,30 @@ pub fn lex(text: &str) -> (Vec<Token>, Vec<Diagnostic>) {
         let while_in = |is_in: fn(char) -> bool| {
             rest.find(|c| !is_in(c)).unwrap_or(rest.len()) // a length in bytes
         };
-        let mut kind = None;
-        let symbol = SYMBOLS.iter().find(|symbol| rest.starts_with(**symbol));
+        let (mut kind, mut wrong) = (None, None);
         let len = if first.is_whitespace() {
             while_in(char::is_whitespace)
         } else if rest.starts_with("//") {
             while_in(|c| c != '\n')
         } else if is_in_name(first) {
             let len = while_in(is_in_name);
-            kind = Some(word_or_number(&rest[..len]));
+            let (found, message) = word_or_number(&rest[..len]);
+            kind = Some(found);
+            wrong = message;
             len
-        } else if let Some(symbol) = symbol {
-            kind = Some(Ok(Kind::Symbol(symbol)));
+        } else if let Some(symbol) = SYMBOLS.iter().find(|s| rest.starts_with(**s)) {
+            kind = Some(Kind::Symbol(symbol));
             symbol.len()
         } else {
             let len = while_in(is_unknown);
             let unknown: String = rest[..len].chars().take(20).collect();
-            kind = Some(Err(format!("`{unknown}` is not part of the language")));
+            wrong = Some(format!("`{unknown}` is not part of the language"));
             len
         };
         let end = start + len;
         let span = Span { start, end };
-        match kind {
-            Some(Ok(kind)) => tokens.push(Token { kind, span }),
-            Some(Err(message)) => errors.push(Diagnostic::new(span, message)),
-            None => {} // space or a comment
-        }
+        tokens.extend(kind.map(|kind| Token { kind, span }));
+        errors.extend(wrong.map(|message| Diagnostic::new(span, message)));
         start = end;
     }
     let end = Span { start, end: start };
@@ -83,20 +81,23 @@ fn is_unknown(c: char) -> bool {
     !c.is_whitespace() && !is_in_name(c) && !"+-*/%<>=!(){},;:".contains(c)
 }
 
-fn word_or_number(text: &str) -> Result<Kind, String> {
+/// A wrong number is a number all the same, or the parser would complain too.
+fn word_or_number(text: &str) -> (Kind, Option<String>) {
     if let Some(word) = WORDS.iter().find(|word| **word == text) {
-        return Ok(Kind::Word(word));
+        return (Kind::Word(word), None);
     }
     if !text.starts_with(|c: char| c.is_ascii_digit()) {
-        return Ok(Kind::Name(text.to_string()));
+        return (Kind::Name(text.to_string()), None);
     }
-    if let Some(letter) = text.chars().find(|c| !c.is_ascii_digit()) {
-        return Err(format!("a number cannot have a `{letter}` in it"));
-    }
-    match text.parse() {
-        Ok(number) if number <= 1 << 31 => Ok(Kind::Number(number)),
-        _ => Err("this number does not fit 32 bits".to_string()),
-    }
+    let letter = text.chars().find(|c| !c.is_ascii_digit());
+    let message = match (letter, text.parse()) {
+        (None, Ok(number)) if number <= 1 << 31 => {
+            return (Kind::Number(number), None);
+        }
+        (None, _) => "this number does not fit 32 bits".to_string(),
+        (Some(letter), _) => format!("a number cannot have a `{letter}` in it"),
+    };
+    (Kind::Number(0), Some(message))
 }
 
 impl Kind {

@@ -132,7 +132,7 @@ fn patch_call(words: &mut [u32], at: u32, target: u32) -> Result<(), String> {
 }
 // ANCHOR_END: patch
 
-pub const MEMORY_BYTES: u32 = 1 << 20;
+pub const MEMORY_BYTES: u32 = 1 << 18;
 /// The stack lies below the code and grows down: when it is full, the next store is
 /// outside the memory and stops the program. Above the code it would overwrite it.
 pub const LOAD_ADDRESS: u32 = 1 << 16;
