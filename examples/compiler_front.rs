@@ -24,7 +24,7 @@ fn main() {
     let source = Source::new("till", TEXT);
     let (tokens, _) = lex(&source.text);
     println!(
-        "1 {} characters, {} tokens. Line 2:",
+        "1 {} characters, {} tokens; those of line 2",
         TEXT.len(),
         tokens.len()
     );

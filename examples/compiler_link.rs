@@ -63,6 +63,15 @@ fn story() -> Result<(), String> {
     }
     let (outcome, cycles) = run(&image, LOAD_ADDRESS, 10_000);
     println!("  prints {:?}, {cycles} cycles", outcome.printed);
+    println!("  what the linker says");
+    let [shapes, main, library] = objects;
+    let without = [main.clone(), library.clone()];
+    let twice = [shapes.clone(), shapes, main, library];
+    for (name, objects) in [("no shapes", &without[..]), ("two", &twice[..])] {
+        for error in link(objects).err().unwrap_or_default() {
+            println!("    {name}: {error}");
+        }
+    }
     Ok(())
 }
 

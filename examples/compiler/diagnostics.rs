@@ -2,6 +2,9 @@
 
 use std::fmt::Write;
 
+// ANCHOR: nothing
+// ANCHOR_END: nothing
+
 /// A piece of the source: bytes `start..end`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Span {

@@ -34,6 +34,7 @@ pub enum Step {
 
 pub type Line = u32;
 
+// ANCHOR: op
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Op {
     Add,
@@ -47,6 +48,7 @@ pub enum Op {
     Less,
     LessEqual,
 }
+// ANCHOR_END: op
 
 /// The code of one function.
 #[derive(Clone, PartialEq, Eq, Debug)]

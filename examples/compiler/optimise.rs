@@ -183,6 +183,9 @@ fn drop_unread(code: &mut Code, level: Level) {
     code.steps = kept;
 }
 
+// ANCHOR_END: drop_unread
+
+// ANCHOR: has_effect
 /// Would anyone notice if this step were missing, though nobody reads its result?
 fn has_effect(step: &Step, level: Level) -> bool {
     match step {
@@ -198,7 +201,7 @@ fn has_effect(step: &Step, level: Level) -> bool {
         _ => true,
     }
 }
-// ANCHOR_END: drop_unread
+// ANCHOR_END: has_effect
 
 type Live = BTreeSet<Slot>;
 
