@@ -1,8 +1,8 @@
 //! Four mistakes that three phases find in one run, each with its place.
 //!
 //! Look at line 2: it starts with a tab, and a euro sign has three bytes. The carets
-//! stand below what they are about all the same. Nothing is said about `tax` being no
-//! number: an unknown name has an unknown type.
+//! stand below what they are about all the same. Nothing is said about `tax` being
+//! no number: an unknown name has an unknown type.
 //!
 //! Simplified: rustc also gives codes, notes and suggestions.
 
@@ -12,6 +12,7 @@ mod phases;
 use phases::analyse;
 use phases::diagnostics::Source;
 
+// ANCHOR: text
 const TEXT: &str = "fn main() {
 \tlet cost = 5€ + tax;
     if cost {
@@ -19,6 +20,7 @@ const TEXT: &str = "fn main() {
     }
 }
 ";
+// ANCHOR_END: text
 
 fn main() {
     let source = Source::new("till.mini", TEXT);

@@ -13,12 +13,14 @@ use phases::lexer::{lex, Kind};
 use phases::parser::{parse, Block, Expr, ExprKind, Statement};
 use phases::types::check;
 
+// ANCHOR: text
 const TEXT: &str = "fn main() {
     let total = 2 + 3 * 4;
     if total > 9 { let total = true; }
     print(total);
 }
 ";
+// ANCHOR_END: text
 
 fn main() {
     let source = Source::new("till", TEXT);
@@ -51,12 +53,12 @@ fn main() {
         let uses = uses.filter(|(place, id)| id.0 == number && **place != at);
         let uses: Vec<String> =
             uses.map(|(place, _)| here(&source, *place)).collect();
+        let used = match uses.is_empty() {
+            true => "not used".to_string(),
+            false => format!("used at {}", uses.join(" and ")),
+        };
         let (place, name) = (here(&source, at), &variable.name.text);
-        let ty = variable.ty;
-        println!(
-            "  {name} of {place}: {ty:<4}  used at {}",
-            uses.join(" and ")
-        );
+        println!("  {name} of {place:<5} {:<4}  {used}", variable.ty);
     }
 }
 

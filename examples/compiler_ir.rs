@@ -1,7 +1,7 @@
 //! Phases 4 and 5: three-address code, as it is lowered and as it is optimised.
 //!
-//! Look at what is gone: the multiplications by constants are computed, the branch
-//! that is never taken has no code, and the variable nobody reads is not written. The
+//! Look at what is gone: the multiplications of constants are computed, the branch
+//! that is never taken has no code, and what nobody reads is not written. The
 //! multiplication by 8 is a shift. The call stays: `note` prints.
 
 #[path = "compiler/phases.rs"]
@@ -12,6 +12,7 @@ use phases::ir::lower;
 use phases::optimise::{optimise, Level};
 use phases::{analyse, ir::Code};
 
+// ANCHOR: text
 const TEXT: &str = "fn note(n: int) -> int { print(n); return n; }
 fn main() {
     let day = 60 * 60 * 24;
@@ -24,6 +25,7 @@ fn main() {
     }
 }
 ";
+// ANCHOR_END: text
 
 fn main() {
     let source = Source::new("weeks", TEXT);

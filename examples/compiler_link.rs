@@ -14,6 +14,7 @@ use phases::link::{link, run, LOAD_ADDRESS};
 use phases::optimise::Level;
 use phases::{compile, runtime::runtime};
 
+// ANCHOR: text
 const SHAPES: &str = "fn square(side: int) -> int {
     return side * side;
 }
@@ -23,6 +24,7 @@ fn main() {
     print(square(12));
 }
 ";
+// ANCHOR_END: text
 
 fn main() {
     if let Err(error) = story() {
@@ -66,8 +68,10 @@ fn story() -> Result<(), String> {
     println!("  what the linker says");
     let [shapes, main, library] = objects;
     let without = [main.clone(), library.clone()];
-    let twice = [shapes.clone(), shapes, main, library];
-    for (name, objects) in [("no shapes", &without[..]), ("two", &twice[..])] {
+    let mut copy = shapes.clone();
+    copy.module = "copy".to_string();
+    let twice = [shapes, copy, main, library];
+    for (name, objects) in [("no shapes", &without[..]), ("a copy", &twice[..])] {
         for error in link(objects).err().unwrap_or_default() {
             println!("    {name}: {error}");
         }

@@ -1,8 +1,8 @@
 //! A compiler for a small language, whose code runs on this book's CPU.
 //!
-//! Look at the cycles: both columns print the same, and the optimised code needs
-//! fewer. Look at the last two lines: two optimisations that seem harmless change the
-//! answers of random programs, and the comparison with the evaluator finds them.
+//! Look at the cycles: both lines print the same, and the optimised code needs fewer.
+//! Look at the last two lines: two optimisations that seem harmless change the answers
+//! of random programs, and the comparison with the interpreter finds them.
 //!
 //! The phases are files of this folder, in the order of `phases.rs`: `lexer.rs`,
 //! `parser.rs`, `types.rs`, `ir.rs`, `optimise.rs`, `codegen.rs`, `link.rs`.
@@ -23,6 +23,7 @@ use phases::link::{run, LOAD_ADDRESS};
 use phases::optimise::Level;
 use phases::{analyse, build};
 
+// ANCHOR: text
 const TILL: &str = "
 extern fn discount(pence: int) -> int;
 fn main() {
@@ -46,19 +47,18 @@ fn discount(pence: int) -> int {
     return pence;
 }
 ";
+// ANCHOR_END: text
 
 const PROGRAMS: u64 = 50;
 const STEPS_MAX: u64 = 20_000;
 const CYCLES_MAX: u64 = 1_000_000;
 
-// ANCHOR: differs
 /// Does a program, compiled like this, do something else than it should?
 fn differs(sources: &[Source], level: Level, wanted: &Option<Outcome>) -> bool {
     let image = build(sources, level);
     let got = image.map(|image| run(&image, LOAD_ADDRESS, CYCLES_MAX).0);
     got.ok() != *wanted
 }
-// ANCHOR_END: differs
 
 fn evaluate(sources: &[Source]) -> Option<Outcome> {
     let checked = sources.iter().map(|source| analyse(source).ok());

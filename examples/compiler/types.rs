@@ -103,7 +103,7 @@ impl<'a> Checker<'a> {
                     self.error(value.span, "this call returns nothing");
                 }
                 let ty = declared.unwrap_or(found);
-                self.declare(name, ty); // after its value, which may use an outer one
+                self.declare(name, ty); // now: its value may use an outer one
             }
             Statement::Assign(name, value) => {
                 let ty = self.variable(&name.text, name.span);
