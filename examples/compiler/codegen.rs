@@ -7,7 +7,6 @@ use super::cpu::{AluOp, BranchOp, Instruction, LoadOp, Reg, StoreOp};
 use super::encode::{encode, load_immediate};
 use super::ir::*;
 
-// ANCHOR: object
 /// What the compiler leaves in a file for the linker.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Object {
@@ -33,7 +32,6 @@ pub struct Relocation {
     pub at: u32,
     pub symbol: String,
 }
-// ANCHOR_END: object
 
 pub const T3: Reg = match Reg::new(28) {
     Some(reg) => reg,
@@ -208,7 +206,6 @@ fn argument(number: usize) -> Reg {
 }
 
 impl Select {
-    // ANCHOR: step
     fn step(&mut self, step: &Step) {
         match step {
             Step::Copy(to, value) => {
@@ -250,7 +247,6 @@ impl Select {
             }
         }
     }
-    // ANCHOR_END: step
 
     /// Returns the register that has the result.
     fn binary(&mut self, op: Op, a: Value, b: Value, line: Line) -> Reg {
@@ -296,7 +292,6 @@ impl Select {
         t0
     }
 
-    // ANCHOR: runtime_call
     /// RV32I cannot multiply or divide: the library `runtime` does it.
     fn runtime_call(&mut self, op: Op, a: Value, b: Value, line: Line) -> Reg {
         self.load(Reg::A0, a);
@@ -318,7 +313,6 @@ impl Select {
         self.items.push(Item::Call(function.to_string()));
         Reg::A0
     }
-    // ANCHOR_END: runtime_call
 
     fn immediate(&mut self, op: AluOp, number: i32) {
         self.plain(Instruction::OpImm(op, Reg::T0, Reg::T0, number));

@@ -7,7 +7,6 @@ use super::types::{signature, Symbols, VariableId};
 use std::collections::BTreeMap;
 use std::fmt;
 
-// ANCHOR: step
 /// A place for a number: a variable, or what an inner expression comes to.
 pub type Slot = usize;
 pub type Label = usize;
@@ -30,7 +29,6 @@ pub enum Step {
     JumpIfZero(Value, Label),
     Return(Option<Value>),
 }
-// ANCHOR_END: step
 
 pub type Line = u32;
 
@@ -150,7 +148,6 @@ impl Lower<'_> {
         }
     }
 
-    // ANCHOR: expression
     /// Adds the steps of an expression; its value is where the last one puts it:
     /// in `into`, if that is given.
     fn expression(&mut self, expr: &Expr, into: Option<Slot>) -> Value {
@@ -193,7 +190,6 @@ impl Lower<'_> {
         }
         value
     }
-    // ANCHOR_END: expression
 
     /// The right side of `&&` and `||` is not computed if the left one decides. The
     /// value gets a slot of its own: `into` may be a variable that `b` reads.

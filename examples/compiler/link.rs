@@ -34,7 +34,6 @@ pub enum LinkError {
     Encoding(String),
 }
 
-// ANCHOR: link
 /// Puts the modules one after the other, then writes into each call how far away
 /// its function is.
 pub fn link(objects: &[Object]) -> Result<Image, Vec<LinkError>> {
@@ -67,7 +66,6 @@ pub fn link(objects: &[Object]) -> Result<Image, Vec<LinkError>> {
             }
         }
     }
-    // ANCHOR_END: link
     if !errors.is_empty() {
         return Err(errors);
     }
@@ -112,7 +110,6 @@ fn unresolved(
     errors.collect()
 }
 
-// ANCHOR: patch
 /// A distance has 32 bits and an instruction holds at most 20 of them: `auipc` adds
 /// the upper 20, `jalr` the lower 12. The lower part has a sign, so the upper one is
 /// rounded to the nearest.
@@ -130,14 +127,12 @@ fn patch_call(words: &mut [u32], at: u32, target: u32) -> Result<(), String> {
     }
     Ok(())
 }
-// ANCHOR_END: patch
 
 pub const MEMORY_BYTES: u32 = 1 << 18;
 /// The stack lies below the code and grows down: when it is full, the next store is
 /// outside the memory and stops the program. Above the code it would overwrite it.
 pub const LOAD_ADDRESS: u32 = 1 << 16;
 
-// ANCHOR: load
 /// The loader: copies the image to its place, and sets what the first instruction
 /// expects.
 pub fn load(image: &Image, address: u32) -> Result<Cpu, Cause> {
@@ -148,7 +143,6 @@ pub fn load(image: &Image, address: u32) -> Result<Cpu, Cause> {
     cpu.set_register(Reg::SP, LOAD_ADDRESS);
     Ok(cpu)
 }
-// ANCHOR_END: load
 
 /// Runs an image; the second value is the number of cycles.
 pub fn run(image: &Image, address: u32, cycles_max: u64) -> (Outcome, u64) {

@@ -1,8 +1,8 @@
 //! A compiler for a small language, whose code runs on this book's CPU.
 //!
 //! Look at the cycles: both lines print the same, and the optimised code needs
-//! fewer. Look at the last two lines: two optimisations that seem harmless change the
-//! answers of random programs, and the comparison with the interpreter finds them.
+//! fewer. Look at the last two lines: two optimisations that seem harmless change
+//! the answers of random programs; the comparison with the interpreter finds it.
 //!
 //! The phases are files of this folder, in the order of `phases.rs`: `lexer.rs`,
 //! `parser.rs`, `types.rs`, `ir.rs`, `optimise.rs`, `codegen.rs`, `link.rs`.

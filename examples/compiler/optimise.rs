@@ -161,7 +161,6 @@ fn drop_unreachable(code: &mut Code) {
         .retain(|step| !matches!(step, Step::Label(label) if !used.contains(label)));
 }
 
-// ANCHOR: drop_unread
 /// Dead-code elimination: from the end to the start, keep what has an effect and
 /// what computes something that is read later.
 fn drop_unread(code: &mut Code, level: Level) {
@@ -182,8 +181,6 @@ fn drop_unread(code: &mut Code, level: Level) {
     kept.reverse();
     code.steps = kept;
 }
-
-// ANCHOR_END: drop_unread
 
 // ANCHOR: has_effect
 /// Would anyone notice if this step were missing, though nobody reads its result?

@@ -188,7 +188,6 @@ impl Parser<'_> {
         Ok(Type::Int)
     }
 
-    // ANCHOR: block
     /// A statement that cannot be read costs itself; the next one is read again.
     fn block(&mut self) -> Parsed<Block> {
         self.expect("{")?;
@@ -206,7 +205,6 @@ impl Parser<'_> {
         self.expect("}")?;
         Ok(statements)
     }
-    // ANCHOR_END: block
 
     fn statement(&mut self) -> Parsed<Statement> {
         let span = self.span();
@@ -293,7 +291,6 @@ impl Parser<'_> {
         self.binary(1)
     }
 
-    // ANCHOR: binary
     /// Operators that bind at least as tightly as `tightness`. What stands to the
     /// right of one must bind tighter: so `9 - 3 - 1` is `(9 - 3) - 1`.
     fn binary(&mut self, tightness: u32) -> Parsed<Expr> {
@@ -312,7 +309,6 @@ impl Parser<'_> {
         }
         Ok(left)
     }
-    // ANCHOR_END: binary
 
     fn operator(&self) -> Option<(Operator, u32)> {
         let found = OPERATORS.iter().find(|(symbol, ..)| self.is(symbol));

@@ -20,7 +20,6 @@ pub mod types;
 
 use codegen::Object;
 use diagnostics::{Diagnostic, Source, Span};
-use ir::Code;
 use link::{Image, LinkError};
 use optimise::Level;
 use parser::Module;
@@ -30,7 +29,6 @@ pub const SOURCE_BYTES_MAX: usize = 64 << 10;
 /// After so many errors the rest helps nobody.
 pub const ERRORS_MAX: usize = 20;
 
-// ANCHOR: front
 /// Phases 1 to 3. Each looks at what the one before could make of the source, so
 /// that one run shows the errors of all three, in the order of the source.
 pub fn analyse(source: &Source) -> Result<(Module, Symbols), Vec<Diagnostic>> {
@@ -52,31 +50,28 @@ pub fn analyse(source: &Source) -> Result<(Module, Symbols), Vec<Diagnostic>> {
         false => Err(errors),
     }
 }
-// ANCHOR_END: front
 
-// ANCHOR: compile
-/// Phases 4 to 6: one module becomes one object.
+/// Phases 1 to 6: one module becomes one object.
 pub fn compile(source: &Source, level: Level) -> Result<Object, Vec<Diagnostic>> {
     let (module, symbols) = analyse(source)?;
-    let mut functions = ir::lower(&module, &symbols, source);
-    for function in &mut functions {
-        optimise::optimise(function, level);
-    }
-    generate(source, &module, &functions)
+    translate(source, &module, &symbols, level)
 }
-// ANCHOR_END: compile
 
-pub fn generate(
+/// Phases 4 to 6, for what `analyse` has found correct.
+pub fn translate(
     source: &Source,
     module: &Module,
-    functions: &[Code],
+    symbols: &Symbols,
+    level: Level,
 ) -> Result<Object, Vec<Diagnostic>> {
-    let declared: Vec<(String, String)> = module
-        .functions
-        .iter()
-        .map(|function| (function.name.text.clone(), signature(function)))
-        .collect();
-    codegen::generate(&source.name, functions, &declared).map_err(|message| {
+    let mut codes = ir::lower(module, symbols, source);
+    for code in &mut codes {
+        optimise::optimise(code, level);
+    }
+    let functions = module.functions.iter();
+    let declared = functions.map(|f| (f.name.text.clone(), signature(f)));
+    let declared: Vec<(String, String)> = declared.collect();
+    codegen::generate(&source.name, &codes, &declared).map_err(|message| {
         let span = Span { start: 0, end: 0 };
         vec![Diagnostic::new(span, message)]
     })

@@ -39,7 +39,6 @@ pub fn runtime() -> Result<Object, String> {
     Ok(object)
 }
 
-// ANCHOR: multiply
 /// As on paper, in binary: for each bit of a1 that is 1, add the shifted a0.
 fn multiply() -> Vec<Item> {
     let (again, skip) = (1, 2);
@@ -57,7 +56,6 @@ fn multiply() -> Vec<Item> {
         ret(),
     ]
 }
-// ANCHOR_END: multiply
 
 /// Long division of the amounts, bit by bit: a0 becomes the quotient and t0 the
 /// remainder. Then the sign: a quotient is negative if one operand is, a remainder

@@ -1,49 +1,77 @@
 //! What the compiler promises: over many random programs, and over much that is no
 //! program.
 
+use super::phases::codegen::Object;
 use super::phases::diagnostics::Source;
 use super::phases::interpret::{interpret, Ending, Outcome};
 use super::phases::lexer::lex;
 use super::phases::link::{link, run, Image, LinkError, LOAD_ADDRESS};
 use super::phases::optimise::Level;
-use super::phases::parser::NESTING_MAX;
+use super::phases::parser::{Module, NESTING_MAX};
 use super::phases::runtime::runtime;
-use super::phases::{analyse, build, compile, BuildError, ERRORS_MAX};
+use super::phases::types::Symbols;
+use super::phases::{analyse, build, compile, translate, BuildError, ERRORS_MAX};
 use super::random;
 
 const PROGRAMS: u64 = 1_000;
 const STEPS_MAX: u64 = 20_000;
 const CYCLES_MAX: u64 = 2_000_000;
 
-fn evaluated(sources: &[Source]) -> Outcome {
-    let checked = sources.iter().map(|source| match analyse(source) {
-        Ok((module, _)) => module,
-        Err(errors) => panic!("{}{}", source.render(&errors[0]), source.text),
+type Checked = (Module, Symbols);
+
+fn checked(sources: &[Source]) -> Vec<Checked> {
+    let checked = sources.iter().map(|source| {
+        analyse(source).unwrap_or_else(|errors| {
+            panic!("{}{}", source.render(&errors[0]), source.text)
+        })
     });
-    let checked: Vec<_> = checked.collect();
-    let modules: Vec<_> = sources.iter().zip(&checked).collect();
+    checked.collect()
+}
+
+fn evaluated(sources: &[Source], checked: &[Checked]) -> Outcome {
+    let trees = checked.iter().map(|(module, _)| module);
+    let modules: Vec<_> = sources.iter().zip(trees).collect();
     interpret(&modules, STEPS_MAX)
 }
 
-fn built(sources: &[Source], level: Level) -> Image {
-    build(sources, level).unwrap_or_else(|error| panic!("{error:?}"))
+fn built(sources: &[Source], checked: &[Checked], level: Level) -> Image {
+    let objects = sources.iter().zip(checked);
+    let objects = objects.map(|(source, (module, symbols))| {
+        translate(source, module, symbols, level)
+            .unwrap_or_else(|errors| panic!("{errors:?}"))
+    });
+    let mut objects: Vec<Object> = objects.collect();
+    objects.push(runtime().unwrap_or_else(|error| panic!("{error}")));
+    link(&objects).unwrap_or_else(|errors| panic!("{errors:?}"))
 }
 
-fn compiled(sources: &[Source], level: Level) -> (Outcome, u64) {
-    run(&built(sources, level), LOAD_ADDRESS, CYCLES_MAX)
+fn compiled(
+    sources: &[Source],
+    checked: &[Checked],
+    level: Level,
+) -> (Outcome, u64) {
+    let image = built(sources, checked, level);
+    run(&image, LOAD_ADDRESS, CYCLES_MAX)
+}
+
+/// Compiled in two ways and evaluated, the program does the same.
+fn outcome(text: &str) -> Outcome {
+    let sources = one(text);
+    let checked = checked(&sources);
+    let wanted = evaluated(&sources, &checked);
+    assert_eq!(compiled(&sources, &checked, Level::Off).0, wanted, "{text}");
+    assert_eq!(compiled(&sources, &checked, Level::On).0, wanted, "{text}");
+    wanted
 }
 
 fn one(text: &str) -> Vec<Source> {
     vec![Source::new("main", text)]
 }
 
-/// Compiled twice and evaluated, a program prints the same.
 fn prints(text: &str) -> Vec<i32> {
-    let wanted = evaluated(&one(text));
-    assert_eq!(compiled(&one(text), Level::Off).0, wanted, "{text}");
-    assert_eq!(compiled(&one(text), Level::On).0, wanted, "{text}");
-    assert_eq!(wanted.ending, Ending::Finished);
-    wanted.printed
+    let outcome = outcome(text);
+    assert_eq!(outcome.ending, Ending::Finished);
+    outcome.printed
 }
 
 fn messages(text: &str) -> Vec<String> {
@@ -52,7 +80,6 @@ fn messages(text: &str) -> Vec<String> {
     errors.into_iter().map(|error| error.message).collect()
 }
 
-// ANCHOR: property
 #[test]
 fn compiled_programs_answer_as_the_evaluator_does_optimised_or_not() {
     let mut compared = 0;
@@ -61,12 +88,13 @@ fn compiled_programs_answer_as_the_evaluator_does_optimised_or_not() {
             break;
         }
         let sources = random::program(seed);
-        let wanted = evaluated(&sources);
+        let checked = checked(&sources);
+        let wanted = evaluated(&sources, &checked);
         if wanted.ending == Ending::TooLong {
             continue;
         }
-        let (plain, plain_cycles) = compiled(&sources, Level::Off);
-        let (optimised, cycles) = compiled(&sources, Level::On);
+        let (plain, plain_cycles) = compiled(&sources, &checked, Level::Off);
+        let (optimised, cycles) = compiled(&sources, &checked, Level::On);
         let text = || format!("{}{}", sources[0].text, sources[1].text);
         assert_eq!(plain, wanted, "seed {seed}, not optimised\n{}", text());
         assert_eq!(optimised, wanted, "seed {seed}, optimised\n{}", text());
@@ -74,14 +102,15 @@ fn compiled_programs_answer_as_the_evaluator_does_optimised_or_not() {
         compared += 1;
     }
 }
-// ANCHOR_END: property
 
 #[test]
 fn each_wrong_optimisation_is_caught_by_random_programs() {
     for wrong in [Level::DropsCalls, Level::DropsDivisions] {
         let is_caught = |seed| {
             let sources = random::program(seed);
-            compiled(&sources, wrong).0 != evaluated(&sources)
+            let checked = checked(&sources);
+            let wanted = evaluated(&sources, &checked);
+            compiled(&sources, &checked, wrong).0 != wanted
         };
         let caught = (0..100).filter(|seed| is_caught(*seed)).count();
         assert!(caught > 0, "{wrong:?} was not caught");
@@ -298,13 +327,10 @@ fn arithmetic_wraps_and_divides_as_rust_does() {
 #[test]
 fn a_division_by_zero_names_its_line_even_if_nobody_reads_the_result() {
     let text = "fn main() {\n let zero = 1 - 1;\n print(5);\n let x = 7 / zero;\n}";
-    for level in [Level::Off, Level::On] {
-        let (outcome, _) = compiled(&one(text), level);
-        assert_eq!(outcome, evaluated(&one(text)));
-        let ending = "stopped: division by zero at main:4";
-        assert_eq!(outcome.ending.to_string(), ending);
-    }
-    let (wrong, _) = compiled(&one(text), Level::DropsDivisions);
+    let ending = "stopped: division by zero at main:4";
+    assert_eq!(outcome(text).ending.to_string(), ending);
+    let checked = checked(&one(text));
+    let (wrong, _) = compiled(&one(text), &checked, Level::DropsDivisions);
     assert_eq!(wrong.ending, Ending::Finished);
 }
 
@@ -312,12 +338,7 @@ fn a_division_by_zero_names_its_line_even_if_nobody_reads_the_result() {
 fn endless_recursion_fills_the_stack_and_nothing_else() {
     let text = "fn f(n: int) -> int { return f(n + 1) + 1; }
                 fn main() { print(1); print(f(0)); }";
-    for level in [Level::Off, Level::On] {
-        let (outcome, _) = compiled(&one(text), level);
-        let wanted = Outcome::new(vec![1], Ending::StackFull);
-        assert_eq!(outcome, wanted);
-        assert_eq!(evaluated(&one(text)), wanted);
-    }
+    assert_eq!(outcome(text), Outcome::new(vec![1], Ending::StackFull));
 }
 
 #[test]
@@ -333,7 +354,7 @@ fn long_functions_and_large_frames_are_in_reach() {
 #[test]
 fn an_image_runs_at_any_address_because_its_calls_are_distances() {
     let text = "fn f(n: int) -> int { return n * n; } fn main() { print(f(12)); }";
-    let image = built(&one(text), Level::On);
+    let image = built(&one(text), &checked(&one(text)), Level::On);
     for address in [LOAD_ADDRESS, LOAD_ADDRESS + 4, 0x2_0000, 0x3_0ffc] {
         let (outcome, _) = run(&image, address, CYCLES_MAX);
         assert_eq!(outcome, Outcome::new(vec![144], Ending::Finished));

@@ -137,7 +137,6 @@ impl<'a> Checker<'a> {
         }
     }
 
-    // ANCHOR: expect
     /// The type of an expression, which should be `wanted`. Where one of the two is
     /// unknown there was an error already, and a second one would not help.
     fn expect(&mut self, expr: &'a Expr, wanted: Type) -> Type {
@@ -148,7 +147,6 @@ impl<'a> Checker<'a> {
         }
         found
     }
-    // ANCHOR_END: expect
 
     fn expression(&mut self, expr: &'a Expr) -> Type {
         use Operator::*;
@@ -211,7 +209,6 @@ impl<'a> Checker<'a> {
         function.result
     }
 
-    // ANCHOR: variable
     /// What a name means is what the innermost scope that has it says.
     fn variable(&mut self, name: &str, span: Span) -> Type {
         let mut scopes = self.scopes.iter().rev();
@@ -222,7 +219,6 @@ impl<'a> Checker<'a> {
         self.symbols.meaning.insert(span.start, id);
         self.symbols.variables[id.0].ty
     }
-    // ANCHOR_END: variable
 
     fn declare(&mut self, name: &'a Name, ty: Type) {
         let id = VariableId(self.symbols.variables.len());
