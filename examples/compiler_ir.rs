@@ -13,7 +13,10 @@ use phases::optimise::{optimise, Level};
 use phases::{analyse, ir::Code};
 
 // ANCHOR: text
-const TEXT: &str = "fn note(n: int) -> int { print(n); return n; }
+const TEXT: &str = "fn note(n: int) -> int {
+    print(n);
+    return n;
+}
 fn main() {
     let day = 60 * 60 * 24;
     let debug = false;
@@ -40,13 +43,13 @@ fn main() {
     optimise(&mut better, Level::On);
     let [left, right] = [&plain, &better].map(lines);
     println!(
-        "{:<32}optimised: {} steps",
+        "{:<28}optimised: {} steps",
         counted(&plain),
         better.steps.len()
     );
     for number in 0..left.len().max(right.len()) {
         let of = |lines: &[String]| lines.get(number).cloned().unwrap_or_default();
-        let text = format!("{:<32}{}", of(&left), of(&right));
+        let text = format!("{:<28}{}", of(&left), of(&right));
         println!("{}", text.trim_end());
     }
 }
@@ -60,7 +63,7 @@ fn lines(code: &Code) -> Vec<String> {
     let text = code.to_string();
     let lines = text.lines().map(|line| match line.ends_with(':') {
         true => line.to_string(),
-        false => format!("    {line}"),
+        false => format!("  {line}"),
     });
     lines.collect()
 }

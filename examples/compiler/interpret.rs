@@ -29,7 +29,7 @@ impl Outcome {
 }
 
 /// How deep blocks, expressions and calls may nest at run time, together.
-const DEPTH_MAX: u32 = 500;
+const DEPTH_MAX: u32 = 400;
 const PRINTED_MAX: usize = 1_000;
 
 /// Runs `main` of modules that the checker has passed.

@@ -255,7 +255,9 @@ fn each_rule_of_the_language_has_a_message() {
         ("if 1 {}", "expected bool, found int"),
         ("let b: bool = 1;", "expected bool, found int"),
         ("let y = 1 < 2 == 3;", "expected bool, found int"),
-        ("let x = g();", "this call returns nothing"),
+        ("let x = g(); print(x);", "this call returns nothing"),
+        ("if g() == 1 {}", "this call returns nothing"),
+        ("let x: int = g();", "expected int, found nothing"),
         ("print(f());", "`f` takes 1 values, not 0"),
         ("print(f(1, 2));", "`f` takes 1 values, not 2"),
         ("h();", "there is no function `h`"),
@@ -338,6 +340,9 @@ fn a_division_by_zero_names_its_line_even_if_nobody_reads_the_result() {
 fn endless_recursion_fills_the_stack_and_nothing_else() {
     let text = "fn f(n: int) -> int { return f(n + 1) + 1; }
                 fn main() { print(1); print(f(0)); }";
+    assert_eq!(outcome(text), Outcome::new(vec![1], Ending::StackFull));
+    let text =
+        "fn f() { if true { while true { f(); } } } fn main() { print(1); f(); }";
     assert_eq!(outcome(text), Outcome::new(vec![1], Ending::StackFull));
 }
 

@@ -98,10 +98,10 @@ impl<'a> Checker<'a> {
     fn statement(&mut self, statement: &'a Statement) {
         match statement {
             Statement::Let(name, declared, value) => {
-                let found = self.expect(value, declared.unwrap_or(Type::Unknown));
-                if found == Type::Nothing {
-                    self.error(value.span, "this call returns nothing");
-                }
+                let found = match declared {
+                    Some(ty) => self.expect(value, *ty),
+                    None => self.something(value),
+                };
                 let ty = declared.unwrap_or(found);
                 self.declare(name, ty); // now: its value may use an outer one
             }
@@ -148,6 +148,16 @@ impl<'a> Checker<'a> {
         found
     }
 
+    /// The type of an expression, which may be any but nothing.
+    fn something(&mut self, expr: &'a Expr) -> Type {
+        let found = self.expression(expr);
+        if found != Type::Nothing {
+            return found;
+        }
+        self.error(expr.span, "this call returns nothing");
+        Type::Unknown
+    }
+
     fn expression(&mut self, expr: &'a Expr) -> Type {
         use Operator::*;
         match &expr.kind {
@@ -166,7 +176,7 @@ impl<'a> Checker<'a> {
             ExprKind::Binary(operator, left, right) => {
                 let (of, result) = match operator {
                     Or | And => (Type::Bool, Type::Bool),
-                    Equal | NotEqual => (self.expression(left), Type::Bool),
+                    Equal | NotEqual => (self.something(left), Type::Bool),
                     Less | LessEqual | Greater | GreaterEqual => {
                         (Type::Int, Type::Bool)
                     }
@@ -174,9 +184,7 @@ impl<'a> Checker<'a> {
                         (Type::Int, Type::Int)
                     }
                 };
-                if of == Type::Nothing {
-                    self.error(left.span, "this call returns nothing");
-                } else if !matches!(operator, Equal | NotEqual) {
+                if !matches!(operator, Equal | NotEqual) {
                     self.expect(left, of);
                 }
                 self.expect(right, of);
