@@ -255,8 +255,9 @@ impl Select {
             return self.runtime_call(op, a, b, line);
         }
         self.load(t0, a);
+        // An immediate has 12 bits with a sign, for -number and number + 1 too.
         let small = match b {
-            Value::Number(number @ -2047..=2047) => Some(number),
+            Value::Number(number @ -2047..=2046) => Some(number),
             _ => None,
         };
         match (op, small) {

@@ -327,6 +327,36 @@ fn arithmetic_wraps_and_divides_as_rust_does() {
 }
 
 #[test]
+fn constants_at_the_limits_of_an_immediate_compare_and_add_as_they_should() {
+    let limits = [-2049, -2048, -2047, 0, 2046, 2047, 2048, i32::MAX, i32::MIN];
+    for constant in limits {
+        let (mut tests, mut calls, mut wanted) =
+            (String::new(), String::new(), vec![]);
+        for operator in ["<", "<=", ">", ">=", "==", "!="] {
+            tests += &format!("if x {operator} {constant} {{ print(1); }} ");
+            tests += &format!("if {constant} {operator} x {{ print(2); }} ");
+        }
+        for x in limits {
+            calls += &format!("f({x}); ");
+            let sides = [(x, constant, 1), (constant, x, 2)];
+            let tests: [fn(&i32, &i32) -> bool; 6] =
+                [i32::lt, i32::le, i32::gt, i32::ge, i32::eq, i32::ne];
+            for test in tests {
+                let true_sides = sides.iter().filter(|(a, b, _)| test(a, b));
+                wanted.extend(true_sides.map(|(.., number)| *number));
+            }
+            wanted.push(x.wrapping_add(constant));
+            wanted.push(x.wrapping_sub(constant));
+        }
+        let text = format!(
+            "fn f(x: int) {{ {tests} print(x + {constant}); print(x - {constant}); }}
+             fn main() {{ {calls} }}"
+        );
+        assert_eq!(prints(&text), wanted, "{constant}");
+    }
+}
+
+#[test]
 fn a_division_by_zero_names_its_line_even_if_nobody_reads_the_result() {
     let text = "fn main() {\n let zero = 1 - 1;\n print(5);\n let x = 7 / zero;\n}";
     let ending = "stopped: division by zero at main:4";
