@@ -4,8 +4,24 @@
 use super::phases::diagnostics::Source;
 use std::fmt::Write;
 
-const NUMBERS: [i32; 12] =
-    [0, 1, -1, 2, 3, 8, 10, -7, 100, 2048, i32::MAX, i32::MIN];
+/// Limits of the language and of the machine: that is where mistakes live.
+const NUMBERS: [i32; 15] = [
+    0,
+    1,
+    -1,
+    2,
+    3,
+    10,
+    -7,
+    100,
+    2046,
+    2047,
+    2048,
+    -2047,
+    -2048,
+    i32::MAX,
+    i32::MIN,
+];
 
 struct Generator {
     rng: fastrand::Rng,
