@@ -11,7 +11,7 @@ use super::phases::parser::{Module, NESTING_MAX};
 use super::phases::runtime::runtime;
 use super::phases::types::Symbols;
 use super::phases::{analyse, build, compile, translate, BuildError, ERRORS_MAX};
-use super::random;
+use super::{random, PRICES, TILL};
 
 const PROGRAMS: u64 = 1_000;
 const STEPS_MAX: u64 = 20_000;
@@ -426,6 +426,19 @@ fn the_linker_names_the_modules_of_a_symbol_that_is_missing_or_there_twice() {
         none[0].to_string(),
         "runtime calls `main`, which no module has"
     );
+}
+
+#[test]
+fn one_folded_division_is_most_of_what_the_till_gains() {
+    let cycles = |prices: &str, level| {
+        let sources = [Source::new("till", TILL), Source::new("prices", prices)];
+        compiled(&sources, &checked(&sources), level).1
+    };
+    let by_hand = PRICES.replace("1000 / 2", "500");
+    assert_ne!(by_hand, PRICES);
+    let plain = cycles(PRICES, Level::Off);
+    assert_eq!(plain - cycles(&by_hand, Level::Off), 5_000);
+    assert!(plain - cycles(PRICES, Level::On) < 2 * 5_000);
 }
 
 #[test]
