@@ -144,7 +144,8 @@ pub fn generate(
     };
     for code in functions {
         let items = select(code);
-        assemble(&mut object, &code.name, &code.signature, &items)?;
+        assemble(&mut object, &code.name, &code.signature, &items)
+            .map_err(|error| format!("`{}` is too long: {error}", code.name))?;
     }
     // What is called and not here must come from another module.
     let mut called: Vec<String> = object
