@@ -244,6 +244,17 @@ fn one_run_reports_the_errors_of_three_phases() {
 }
 
 #[test]
+fn errors_stand_in_the_order_of_the_source_whichever_phase_found_them() {
+    let text = "fn main() {\n print(c);\n let b = ;\n print(1) @;\n}";
+    let wanted = [
+        "there is no variable `c`",
+        "expected an expression, found `;`",
+        "`@` is not part of the language",
+    ];
+    assert_eq!(messages(text), wanted);
+}
+
+#[test]
 fn a_caret_stands_below_what_is_wrong_after_tabs_and_wide_characters() {
     let caret = |text: &str| {
         let source = Source::new("main", text);
@@ -287,6 +298,7 @@ fn each_rule_of_the_language_has_a_message() {
         ("f(1) + 1;", "the value of this is not used"),
         ("print(2147483648);", "this number does not fit 32 bits"),
         ("print(9999999999);", "this number does not fit 32 bits"),
+        ("let x = 1 y = 2;", "expected `;`, found `y`"), // y is skipped
         ("print(12a);", "a number cannot have a `a` in it"),
     ];
     for (text, message) in cases {
