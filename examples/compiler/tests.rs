@@ -271,6 +271,10 @@ fn a_caret_stands_below_what_is_wrong_after_tabs_and_wide_characters() {
     assert_eq!(carets, format!("  | {}^^^^", " ".repeat(12)));
     let (place, carets) = caret("é fn main() { print(x); }");
     assert_eq!((&*place, &*carets), (" --> main:1:1", "  | ^"));
+    let source = Source::new("main", "fn main() { € print(x); }");
+    let errors = analyse(&source).err().unwrap_or_default();
+    assert_eq!(source.place(errors[1].span.start), (1, 21)); // 2 bytes further
+    assert!(source.render(&errors[1]).contains(" --> main:1:21\n"));
 }
 
 #[test]
@@ -298,13 +302,16 @@ fn each_rule_of_the_language_has_a_message() {
         ("f(1) + 1;", "the value of this is not used"),
         ("print(2147483648);", "this number does not fit 32 bits"),
         ("print(9999999999);", "this number does not fit 32 bits"),
-        ("let x = 1 y = 2;", "expected `;`, found `y`"), // y is skipped
+        ("let x = 1 f(true);", "expected `;`, found `f`"), // skipped
         ("print(12a);", "a number cannot have a `a` in it"),
     ];
     for (text, message) in cases {
         assert_eq!(body(text), [message], "{text}");
     }
     assert_eq!(body("print(-2147483648);"), [""; 0]);
+    let library = "extern fn __div(a: int, b: int) -> int; fn main() {}";
+    let reserved = "functions with a `_` in front are the library's";
+    assert_eq!(messages(library), [reserved]);
     let missing = "fn f() -> int { while true { return 1; } } fn main() {}";
     assert_eq!(messages(missing), ["`f` can end without returning its int"]);
 }

@@ -42,6 +42,11 @@ pub fn check(module: &Module) -> (Symbols, Vec<Diagnostic>) {
     };
     for function in &module.functions {
         let Name { text, span } = &function.name;
+        if text.starts_with('_') {
+            // `__div` expects that somebody has tested the divisor.
+            let message = "functions with a `_` in front are the library's";
+            checker.error(*span, message);
+        }
         if checker.functions.insert(text, function).is_some() {
             checker.error(*span, format!("there are two functions `{text}`"));
         }
