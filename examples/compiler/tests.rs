@@ -337,7 +337,7 @@ fn the_right_side_of_and_and_or_is_computed_only_if_needed() {
 }
 
 #[test]
-fn arithmetic_wraps_and_divides_as_rust_does() {
+fn arithmetic_wraps_and_division_drops_the_fraction() {
     let mut numbers = vec![0, 1, -1, 2, -2, 7, -7, i32::MAX, i32::MIN, i32::MIN + 1];
     let mut rng = fastrand::Rng::with_seed(4);
     numbers.extend((0..8).map(|_| rng.i32(..)));
