@@ -34,6 +34,13 @@ pub const VARNISH: Program =
     Program::new("varnishd", "varnish").version_argument("-V");
 /// NATS, the message broker.
 pub const NATS: Program = Program::new("nats-server", "nats-server");
+/// Prometheus, which collects metrics and evaluates alert rules.
+pub const PROMETHEUS: Program =
+    Program::new("prometheus", "prometheus").version_argument("--version");
+/// PowerDNS, the authoritative DNS server; its GeoIP backend is a package of its own,
+/// `pdns-backend-geoip`.
+pub const PDNS: Program =
+    Program::new("pdns_server", "pdns-server").version_argument("--version");
 
 /// Where Debian puts servers; not in every user's `PATH`.
 const SERVER_FOLDERS: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];

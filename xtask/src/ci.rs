@@ -34,7 +34,7 @@ const STEPS: [(&str, &str); 12] = [
     ),
     (
         "programs on large libraries",
-        "cargo test --locked --package protocols --package s3 --package lake --package measured",
+        "cargo test --locked --package protocols --package s3 --package lake --package measured --package services",
     ),
     (
         "documentation of the tools",

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 
 /// The packages whose programs need a server or a library, or measure. Each has its programs and their
 /// recorded runs in `src/bin/`.
-pub const PACKAGES: [&str; 5] = ["real", "protocols", "s3", "lake", "measured"];
+pub const PACKAGES: [&str; 6] = ["real", "protocols", "s3", "lake", "measured", "services"];
 
 /// Those of them that measure: what they print is recorded of an optimised build.
 const OPTIMISED: [&str; 2] = ["protocols", "measured"];
