@@ -42,7 +42,7 @@ const TWO_RACKS: &str = r#"flowchart TD
     A1 & A2 --> O1 & O2
 "#;
 
-const BOXES_MAX: usize = 500; // the test of every loss takes their square
+const BOXES_MAX: usize = 200; // losing each can take the cube of their number
 
 // ANCHOR: types
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

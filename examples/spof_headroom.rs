@@ -16,7 +16,6 @@ const QUEUE_LEN_MAX: u64 = 300;
 const DEATH_AT_S: u64 = 10;
 const SECONDS: u64 = 40;
 
-// ANCHOR: mechanism
 #[derive(Clone, Copy, PartialEq)]
 enum WhenFull {
     Crash,
@@ -35,6 +34,7 @@ struct Second {
     waiting: u64, // at the end of it
 }
 
+// ANCHOR: mechanism
 /// One second after another; in one of them the first server dies.
 fn run(servers: usize, when_full: WhenFull) -> Vec<Second> {
     let mut rng = fastrand::Rng::with_seed(5);
