@@ -2,7 +2,7 @@
 //! whose loss alone stops a client.
 //!
 //! Look at `orders` first: it is at the end of every path, so no path breaks
-//! behind it, and it is still a single point of failure. `rack 1` comes last:
+//! behind it, and it is still a single point of failure. Then `the only rack`:
 //! every part is doubled, and one frame holds them all.
 //!
 //! The two diagrams are those of the chapter; a test compares them. Give the
@@ -27,15 +27,15 @@ const TODAY: &str = r#"flowchart TD
 
 const TWO_RACKS: &str = r#"flowchart TD
     C(["client"]) --> D["DNS ×2"]
-    subgraph R1["rack 1"]
-        B1["balancer<br/>copy 1"]
-        A1["app<br/>copy 1"]
-        O1[("orders<br/>copy 1")]
-    end
-    subgraph R2["rack 2"]
+    subgraph R2["rack 2 · feed 2"]
         B2["balancer<br/>copy 2"]
         A2["app<br/>copy 2"]
         O2[("orders<br/>copy 2")]
+    end
+    subgraph R1["rack 1 · feed 1"]
+        B1["balancer<br/>copy 1"]
+        A1["app<br/>copy 1"]
+        O1[("orders<br/>copy 1")]
     end
     C --> B1 & B2
     B1 & B2 --> A1 & A2
@@ -396,6 +396,13 @@ fn flowcharts(markdown: &str) -> Vec<(usize, String)> {
     found
 }
 
+/// The second diagram with one frame around what was in two.
+fn in_one_rack() -> String {
+    let between = "    end\n    subgraph R1[\"rack 1 · feed 1\"]\n";
+    let one = TWO_RACKS.replace(between, "");
+    one.replace("rack 2 · feed 2", "the only rack")
+}
+
 fn report(title: &str, diagram: &Diagram) {
     let found = diagram.single_points();
     let found = match found.is_empty() {
@@ -422,11 +429,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         diagram.add_copy(label);
         report(&format!("  and a copy of {label}"), &diagram);
     }
-    let second = "    end\n    subgraph R2[\"rack 2\"]\n";
-    report(
-        "all doubled, in one rack",
-        &read(&TWO_RACKS.replace(second, ""))?,
-    );
+    report("all doubled, in one rack", &read(&in_one_rack())?);
     report("all doubled, in two racks", &read(TWO_RACKS)?);
 
     println!("\nwhat it does not understand, it says:\n");
@@ -464,6 +467,7 @@ mod tests {
         assert_eq!(printed, [TODAY, TWO_RACKS]);
         assert_eq!(found(printed[0]), ["DNS", "balancer", "orders"]);
         assert!(found(printed[1]).is_empty());
+        assert_eq!(found(&in_one_rack()), ["the only rack"]);
     }
 
     #[test]
@@ -535,7 +539,7 @@ mod tests {
     #[test]
     fn an_error_names_the_line_and_what_stands_there() {
         let start = |line| format!("line {line} of the diagram: ");
-        let says = |lines, line, part: &str| {
+        let says = |lines: &str, line, part: &str| {
             let error = error(lines);
             assert!(error.starts_with(&start(line)), "{error}");
             assert!(error.contains(part), "{error}");
@@ -554,6 +558,8 @@ mod tests {
             6,
             "in frame \"x\"",
         );
+        let many: String = (0..=BOXES_MAX).map(|n| format!("N{n}\n")).collect();
+        says(&many, BOXES_MAX + 2, "more than 200 boxes");
         let sequence = read("sequenceDiagram\nA->>B: hi").expect_err("no flowchart");
         assert!(sequence.to_string().contains("no flowchart"));
     }
