@@ -517,6 +517,7 @@ mod tests {
     #[test]
     fn what_a_part_can_do_without_is_no_single_point() {
         assert_eq!(found(&flow("C --> A\nA -.-> K\nA --> D")), ["A", "D"]);
+        assert_eq!(found(&flow("C --> A\nA -.-> K\nK --> S")), ["A"]);
     }
 
     #[test]

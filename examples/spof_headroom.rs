@@ -1,10 +1,10 @@
 //! Three servers, of which none can be spared.
 //!
 //! Look at the first table: one of three servers dies, the two others get half
-//! as much again, more than they can answer, and follow it. With a
-//! fourth server, or with servers that turn away what they cannot do, the same
-//! death is survived. Then look at the nines: three servers that are all needed
-//! are worse than one.
+//! as much again, more than they can answer, and follow it. With a fourth
+//! server, or with servers that turn away what they cannot do, the same death
+//! is survived. Then look at the nines: three servers that are all needed are
+//! worse than one.
 //!
 //! Simplified: requests go to a living server chosen by dice. A server whose
 //! queue is full runs out of memory and stays down. Nobody retries, which would
