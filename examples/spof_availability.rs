@@ -71,7 +71,6 @@ fn at_least(needed: usize, parts: &[Availability]) -> Availability {
 }
 // ANCHOR_END: formulas
 
-// ANCHOR: simulate
 /// Rolls dice for each part, and asks whether enough of them work.
 fn simulate(needed: usize, parts: &[Availability], trials: u32) -> f64 {
     let mut rng = fastrand::Rng::with_seed(7);
@@ -84,9 +83,7 @@ fn simulate(needed: usize, parts: &[Availability], trials: u32) -> f64 {
     }
     f64::from(good) / f64::from(trials)
 }
-// ANCHOR_END: simulate
 
-// ANCHOR: window
 /// A length of time over which downtime is summed up.
 #[derive(Clone, Copy)]
 struct Window {
@@ -101,7 +98,6 @@ impl Window {
         self.days * 86_400.0 * availability.unavailability()
     }
 }
-// ANCHOR_END: window
 
 /// Seconds in the unit that a person would use.
 fn human(seconds: f64) -> String {

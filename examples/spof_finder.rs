@@ -119,7 +119,6 @@ impl Diagram {
 }
 // ANCHOR_END: find
 
-// ANCHOR: copy
 impl Diagram {
     /// Adds a box that can stand in for another: it needs the same, whoever
     /// points at the one points at the other, and it is in no frame.
@@ -138,7 +137,6 @@ impl Diagram {
         }
     }
 }
-// ANCHOR_END: copy
 
 /// A line that the reader does not understand, and why.
 #[derive(Debug, PartialEq)]
@@ -157,7 +155,6 @@ impl std::error::Error for DiagramError {}
 
 type Parsed<T> = Result<T, String>;
 
-// ANCHOR: read
 /// Reads the lines of a flowchart: boxes and arrows, frames, comments.
 fn read(text: &str) -> Result<Diagram, DiagramError> {
     let mut diagram = Diagram::default();
@@ -214,7 +211,6 @@ fn statement(line: &str, diagram: &mut Diagram, open: &[usize]) -> Parsed<()> {
     }
     Ok(())
 }
-// ANCHOR_END: read
 
 fn header(words: &[&str]) -> Parsed<()> {
     match words {

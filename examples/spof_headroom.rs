@@ -89,7 +89,6 @@ fn run(servers: usize, when_full: WhenFull) -> Vec<Second> {
 }
 // ANCHOR_END: mechanism
 
-// ANCHOR: enough
 /// The probability that `servers` of availability `one` carry the load.
 fn availability(servers: u64, one: f64) -> f64 {
     let needed = LOAD_PER_S.div_ceil(SERVER_PER_S);
@@ -99,7 +98,6 @@ fn availability(servers: u64, one: f64) -> f64 {
     };
     (needed..=servers).map(up).sum()
 }
-// ANCHOR_END: enough
 
 fn main() {
     let cases = [
