@@ -55,6 +55,7 @@ fn dominators(graph: &Graph, looked_at: &mut u64) -> Vec<Option<usize>> {
     for (index, &id) in order.iter().enumerate() {
         place[id] = index;
         for &to in &graph[id] {
+            *looked_at += 1;
             from[to].push(id);
         }
     }

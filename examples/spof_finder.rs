@@ -12,29 +12,30 @@
 //!
 //! Simplified: it understands boxes, arrows and frames. A part is up or down,
 //! copies hold the same, and whoever can use two copies finds the one that is
-//! up. It cannot see what the diagram leaves out.
+//! up. One working copy is enough: it knows no majority, and no load that takes
+//! two. It cannot see what the diagram leaves out.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 const TODAY: &str = r#"flowchart TD
-    C(["client"]) --> D["DNS"]
-    C --> B["balancer"]
-    B --> A1["app<br/>copy 1"] & A2["app<br/>copy 2"]
+    C(["client"]) --> D("DNS")
+    C --> B("balancer")
+    B --> A1("app<br/>copy 1") & A2("app<br/>copy 2")
     A1 & A2 --> O[("orders")]
-    A1 & A2 -.-> K["cache"]
+    A1 & A2 -.-> K("cache")
 "#;
 
 const TWO_RACKS: &str = r#"flowchart TD
-    C(["client"]) --> D["DNS ×2"]
-    subgraph R2["rack 2 · feed 2"]
-        B2["balancer<br/>copy 2"]
-        A2["app<br/>copy 2"]
+    C(["client"]) --> D("DNS ×2")
+    subgraph R2["rack 2"]
+        B2("balancer<br/>copy 2")
+        A2("app<br/>copy 2")
         O2[("orders<br/>copy 2")]
     end
-    subgraph R1["rack 1 · feed 1"]
-        B1["balancer<br/>copy 1"]
-        A1["app<br/>copy 1"]
+    subgraph R1["rack 1"]
+        B1("balancer<br/>copy 1")
+        A1("app<br/>copy 1")
         O1[("orders<br/>copy 1")]
     end
     C --> B1 & B2
@@ -43,6 +44,7 @@ const TWO_RACKS: &str = r#"flowchart TD
 "#;
 
 const BOXES_MAX: usize = 200; // losing each can take the cube of their number
+const FRAMES_MAX: usize = 50;
 
 // ANCHOR: types
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,6 +64,7 @@ struct Part {
 struct Diagram {
     parts: Vec<Part>,
     frames: Vec<(String, BTreeSet<BoxId>)>,
+    frame_names: BTreeSet<String>, // no arrow may lead to one
 }
 // ANCHOR_END: types
 
@@ -120,6 +123,14 @@ impl Diagram {
 // ANCHOR_END: find
 
 impl Diagram {
+    /// Those whose needs decide. A box that nothing points at and that needs
+    /// nothing cannot be stopped.
+    fn clients(&self) -> Vec<&str> {
+        let parts = self.parts.iter();
+        let clients = parts.filter(|p| p.is_client && !p.needs.is_empty());
+        clients.map(|client| &client.label[..]).collect()
+    }
+
     /// Adds a box that can stand in for another: it needs the same, whoever
     /// points at the one points at the other, and it is in no frame.
     fn add_copy(&mut self, label: &str) {
@@ -159,20 +170,23 @@ type Parsed<T> = Result<T, String>;
 fn read(text: &str) -> Result<Diagram, DiagramError> {
     let mut diagram = Diagram::default();
     let mut open = Vec::new(); // frames, the innermost last
+    let mut begun = false;
     for (index, line) in text.lines().enumerate() {
+        let line = line.trim().trim_end_matches(';');
         let words: Vec<&str> = line.split_whitespace().collect();
         let read = match words[..] {
             [] => Ok(()),
-            _ if index == 0 => header(&words),
             [first, ..] if first.starts_with("%%") => Ok(()),
-            ["subgraph", ..] => frame(line).map(|title| {
-                open.push(diagram.frames.len());
-                diagram.frames.push((title, BTreeSet::new()));
-            }),
+            _ if !begun => header(&words).map(|()| begun = true),
+            ["subgraph", ..] => frame(line, &mut diagram, &mut open),
             ["end"] => match open.pop() {
                 Some(_) => Ok(()),
                 None => Err("`end`, but no frame is open".to_string()),
             },
+            // How it looks, not what it needs.
+            ["direction" | "style" | "linkStyle" | "classDef" | "class", ..] => {
+                Ok(())
+            }
             _ => statement(line, &mut diagram, &open),
         };
         read.map_err(|cause| DiagramError {
@@ -182,10 +196,8 @@ fn read(text: &str) -> Result<Diagram, DiagramError> {
     }
     let cause = match open.last() {
         Some(frame) => format!("frame {:?} has no `end`", diagram.frames[*frame].0),
-        None if diagram.parts.iter().any(|part| part.is_client) => {
-            return Ok(diagram)
-        }
-        None => "no client: an arrow points at every box".to_string(),
+        None if !diagram.clients().is_empty() => return Ok(diagram),
+        None => "no client: a box that needs others, and no arrow to it".to_string(),
     };
     Err(DiagramError {
         line: text.lines().count(),
@@ -219,17 +231,34 @@ fn header(words: &[&str]) -> Parsed<()> {
     }
 }
 
-/// `subgraph R1["rack 1"]` or `subgraph rack 1`.
-fn frame(line: &str) -> Parsed<String> {
-    let name = line.trim().trim_start_matches("subgraph").trim();
-    match name.split_once('[') {
-        None if name.is_empty() => Err("a frame without a name".to_string()),
-        None => Ok(name.to_string()),
-        Some((_, title)) => match title.strip_suffix(']') {
-            Some(title) => Ok(title.trim_matches('"').to_string()),
-            None => Err("the frame's title has no `]`".to_string()),
+/// `subgraph R1["rack 1"]`, `subgraph "rack 1"` or `subgraph rack 1`.
+fn frame(line: &str, to: &mut Diagram, open: &mut Vec<usize>) -> Parsed<()> {
+    let line = line.strip_prefix("subgraph").unwrap_or(line).trim();
+    let (name, title) = match line.split_once('[') {
+        None => (line, line),
+        Some((name, title)) => match title.strip_suffix(']') {
+            Some(title) => (name.trim(), title),
+            None => return Err("the frame's title has no `]`".to_string()),
         },
+    };
+    if title.is_empty() {
+        return Err("a frame without a name".to_string());
     }
+    if to.frames.len() == FRAMES_MAX {
+        return Err(format!("more than {FRAMES_MAX} frames"));
+    }
+    if to.parts.iter().any(|part| part.name == name) {
+        return Err(arrow_to_frame(name));
+    }
+    to.frame_names.insert(name.to_string());
+    open.push(to.frames.len());
+    let title = title.trim_matches('"').to_string();
+    to.frames.push((title, BTreeSet::new()));
+    Ok(())
+}
+
+fn arrow_to_frame(name: &str) -> String {
+    format!("{name} is a frame: lead arrows to the boxes in it")
 }
 
 /// Takes `token` off the rest of the line, if it comes next.
@@ -318,6 +347,9 @@ fn place(
     diagram: &mut Diagram,
     open: &[usize],
 ) -> Parsed<BoxId> {
+    if diagram.frame_names.contains(name) {
+        return Err(arrow_to_frame(name));
+    }
     let known = diagram.parts.iter().position(|part| part.name == name);
     let id = known.unwrap_or(diagram.parts.len());
     if id == BOXES_MAX {
@@ -354,31 +386,33 @@ fn place(
 
 impl Part {
     fn describe(&mut self, label: &str) {
+        let label = label.replace("<br>", "<br/>").replace("<br />", "<br/>");
         let lines: Vec<&str> = label.split("<br/>").map(str::trim).collect();
-        let doubled = lines[0].rsplit_once('×').filter(|(_, count)| {
+        let times = lines[0]
+            .rsplit_once('×')
+            .or_else(|| lines[0].rsplit_once(" x"));
+        let doubled = times.filter(|(_, count)| {
             count.trim().parse::<u32>().is_ok_and(|count| count >= 2)
         });
         self.doubled = doubled.is_some();
-        self.thing = doubled
-            .map_or(lines[0], |(thing, _)| thing)
-            .trim()
-            .to_string();
+        let thing = doubled.map_or(lines[0], |(thing, _)| thing);
+        self.thing = thing.trim().to_string();
         self.label = lines.join(" ");
     }
 }
 
-/// The flowcharts in a Markdown text, and the line where each begins.
-fn flowcharts(markdown: &str) -> Vec<(usize, String)> {
+/// The Mermaid diagrams in a Markdown text, and the line where each begins.
+fn diagrams(markdown: &str) -> Vec<(usize, String)> {
     let mut found: Vec<(usize, String)> = Vec::new();
     let mut in_diagram = false;
     for (index, line) in markdown.lines().enumerate() {
-        match line.trim_end() {
+        match line.trim() {
             "```mermaid" => {
                 in_diagram = true;
                 found.push((index + 2, String::new()));
             }
             "```" => in_diagram = false,
-            line if in_diagram => {
+            _ if in_diagram => {
                 let (_, text) = found.last_mut().expect("a diagram has begun");
                 *text += line;
                 text.push('\n');
@@ -386,17 +420,14 @@ fn flowcharts(markdown: &str) -> Vec<(usize, String)> {
             _ => {}
         }
     }
-    let is_flowchart =
-        |text: &str| ["flowchart", "graph"].iter().any(|k| text.starts_with(k));
-    found.retain(|(_, text)| is_flowchart(text));
     found
 }
 
 /// The second diagram with one frame around what was in two.
 fn in_one_rack() -> String {
-    let between = "    end\n    subgraph R1[\"rack 1 · feed 1\"]\n";
+    let between = "    end\n    subgraph R1[\"rack 1\"]\n";
     let one = TWO_RACKS.replace(between, "");
-    one.replace("rack 2 · feed 2", "the only rack")
+    one.replace("rack 2", "the only rack")
 }
 
 fn report(title: &str, diagram: &Diagram) {
@@ -409,16 +440,25 @@ fn report(title: &str, diagram: &Diagram) {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    println!("{:<32} single points of failure\n", "diagram");
     if let Some(path) = std::env::args().nth(1) {
-        for (line, text) in flowcharts(&std::fs::read_to_string(path)?) {
+        let found = diagrams(&std::fs::read_to_string(path)?);
+        if found.is_empty() {
+            println!("the file has no Mermaid diagram");
+        }
+        for (line, text) in found {
+            println!("at line {line}");
             match read(&text) {
-                Ok(diagram) => report(&format!("at line {line}"), &diagram),
-                Err(error) => println!("at line {line:<24} {error}"),
+                Ok(diagram) => {
+                    let clients = diagram.clients().join(", ");
+                    println!("{:<32} {clients}", "  clients");
+                    report("  single points of failure", &diagram);
+                }
+                Err(error) => println!("  {error}"),
             }
         }
         return Ok(());
     }
+    println!("{:<32} single points of failure\n", "diagram");
     let mut diagram = read(TODAY)?;
     report("today", &diagram);
     for label in ["DNS", "balancer", "orders"] {
@@ -458,7 +498,7 @@ mod tests {
         let root = env!("CARGO_MANIFEST_DIR");
         let chapter = format!("{root}/src/good-design/single-point-of-failure.md");
         let chapter = std::fs::read_to_string(chapter).expect("the chapter");
-        let printed = flowcharts(&chapter);
+        let printed = diagrams(&chapter);
         let printed: Vec<&str> = printed.iter().map(|(_, text)| &text[..]).collect();
         assert_eq!(printed, [TODAY, TWO_RACKS]);
         assert_eq!(found(printed[0]), ["DNS", "balancer", "orders"]);
@@ -502,6 +542,8 @@ mod tests {
         let framed = "subgraph rack\nD[\"db ×2\"]\nend\nC --> D";
         assert_eq!(found(&flow(framed)), ["rack"]);
         assert_eq!(found(&flow("C --> D[\"db ×1\"]")), ["db ×1"]);
+        assert!(found(&flow("C --> D[\"db x3\"]")).is_empty());
+        assert_eq!(found(&flow("C --> D[\"matrix2\"]")), ["matrix2"]);
     }
 
     #[test]
@@ -534,6 +576,33 @@ mod tests {
     }
 
     #[test]
+    fn what_changes_only_the_look_changes_nothing() {
+        let plain = "C --> A[\"app<br/>1\"] & B[\"app<br/>2\"]\nA & B --> D";
+        assert_eq!(found(&flow(plain)), ["D"]);
+        let breaks = plain.replace("br/>1", "br>1").replace("br/>2", "br />2");
+        let look = "style D fill:#fff\nclass D big\nlinkStyle 0 stroke:#fff";
+        let look = format!("%% shop\n\ngraph LR;\n{breaks};\n{look}\n");
+        assert_eq!(found(&look), ["D"]);
+        let named = "subgraph \"the rack\"\ndirection TB\nD\nend\nC --> D";
+        assert_eq!(found(&flow(named)), ["D", "the rack"]);
+    }
+
+    #[test]
+    fn the_clients_are_the_boxes_that_need_others_and_that_nothing_points_at() {
+        let text = flow("C[shop] --> A --> D\nJ[job] --> D\nM -.-> A\nA -.-> K");
+        let diagram = read(&text).expect("a diagram");
+        assert_eq!(diagram.clients(), ["shop", "job"]);
+    }
+
+    #[test]
+    fn a_markdown_file_gives_up_all_its_diagrams() {
+        let text =
+            "a\n```mermaid\ngraph\n```\n```text\nb\n```\n  ```mermaid\n  pie\n  ```";
+        let expected = [(3, "graph\n".to_string()), (9, "  pie\n".to_string())];
+        assert_eq!(diagrams(text), expected);
+    }
+
+    #[test]
     fn an_error_names_the_line_and_what_stands_there() {
         let start = |line| format!("line {line} of the diagram: ");
         let says = |lines: &str, line, part: &str| {
@@ -550,6 +619,11 @@ mod tests {
         says("subgraph rack\nC --> A", 3, "no `end`");
         says("C --> A\nend", 3, "no frame is open");
         says("C --> A --> C", 2, "no client");
+        says("C -.-> A", 2, "no client");
+        says("subgraph R[rack]\nA\nend\nC --> R", 5, "R is a frame");
+        says("C --> R\nsubgraph R[rack]\nA\nend", 3, "R is a frame");
+        says("subgraph R[rack", 2, "no `]`");
+        says("subgraph", 2, "without a name");
         says(
             "subgraph x\nA\nend\nsubgraph y\nA\nend",
             6,
@@ -557,6 +631,8 @@ mod tests {
         );
         let many: String = (0..=BOXES_MAX).map(|n| format!("N{n}\n")).collect();
         says(&many, BOXES_MAX + 2, "more than 200 boxes");
+        let frames = "subgraph x\nend\n".repeat(FRAMES_MAX + 1);
+        says(&frames, 2 * FRAMES_MAX + 2, "more than 50 frames");
         let sequence = read("sequenceDiagram\nA->>B: hi").expect_err("no flowchart");
         assert!(sequence.to_string().contains("no flowchart"));
     }
@@ -568,7 +644,8 @@ mod tests {
         for id in 0..count {
             text += &format!("N{id}[\"t{}<br/>{id}\"]\n", rng.u32(0..4));
             for later in id + 1..count {
-                if rng.u32(0..3) == 0 {
+                // At least one box needs another.
+                if (id, later) == (0, 1) || rng.u32(0..3) == 0 {
                     text += &format!("N{id} --> N{later}\n");
                 }
             }
