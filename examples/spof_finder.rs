@@ -559,6 +559,13 @@ mod tests {
     }
 
     #[test]
+    fn a_majority_lost_with_a_frame_is_not_seen() {
+        let voters = "subgraph rack\nA[\"vote<br/>1\"]\nB[\"vote<br/>2\"]\nend";
+        let text = format!("{voters}\nC --> A & B & D[\"vote<br/>3\"]");
+        assert!(found(&flow(&text)).is_empty(), "one is enough for it");
+    }
+
+    #[test]
     fn every_client_counts() {
         let two = "C --> A[\"app<br/>1\"] & B[\"app<br/>2\"]\nJ[job] --> B";
         assert_eq!(found(&flow(two)), ["app 2"]);
