@@ -1,0 +1,366 @@
+//! A log cut into files of a bounded size: four ways that fail, and one that holds.
+//!
+//! Look at `lost` and `torn`. Four writers take turns to write 2,000 lines of 20
+//! bytes. There is room for 12 files of 4,000 bytes, so nothing has to be thrown
+//! away: what is lost is the fault of the rotation. The last table gives the
+//! right way less room, and shows that the disk stays bounded.
+//!
+//! The mechanism is in `rotating.rs`; the disks are in `model.rs` and, for the
+//! tests, `folder.rs`: there eight threads write to a real folder at once.
+//! Simplified: in the first row, three lines arrive between the end of the copy
+//! and the truncation.
+
+#[cfg(test)]
+mod folder;
+mod model;
+mod rotating;
+
+use model::Model;
+use rotating::{Disk, Limits, Rotating, Shared};
+use std::io::{self, Write};
+
+const LINES: u32 = 2_000;
+const LINE_BYTES: usize = 20;
+const WRITERS: usize = 4;
+const LIMITS: Limits = Limits {
+    file_bytes_max: 4_000,
+    files_max: 12,
+};
+const FILE_BYTES_MAX: usize = LIMITS.file_bytes_max as usize;
+
+fn line(n: u32) -> Vec<u8> {
+    format!("line {n:<14}\n").into_bytes()
+}
+
+fn shift(mut disk: &mut Model, from: usize) -> io::Result<()> {
+    for i in (from..LIMITS.files_max).rev() {
+        let newer = if i == 1 {
+            "log".into()
+        } else {
+            format!("log.{}", i - 1)
+        };
+        disk.rename(&newer, &format!("log.{i}"))?;
+    }
+    Ok(())
+}
+
+// ANCHOR: copytruncate
+/// Another program copies the file, then empties it.
+fn copy_then_truncate(mut disk: &mut Model) -> io::Result<()> {
+    let (mut file, _) = disk.open("log")?;
+    let mut copied = None;
+    for n in 0..LINES {
+        disk.append(&mut file, &line(n))?;
+        if n % 200 == 196 {
+            copied = Some(disk.files[file.0].clone()); // read to the end
+        }
+        if n % 200 == 199 {
+            if let Some(copy) = copied.take() {
+                shift(disk, 2)?; // log.1 and older
+                let (mut to, _) = disk.open("log.1")?;
+                disk.append(&mut to, &copy)?;
+                disk.files[file.0].clear(); // with what came meanwhile
+            }
+        }
+    }
+    Ok(())
+}
+// ANCHOR_END: copytruncate
+
+// ANCHOR: rename
+/// Another program renames the file by the clock, and nobody tells the writers.
+fn rename_only(mut disk: &mut Model) -> io::Result<()> {
+    let (mut file, _) = disk.open("log")?;
+    for n in 0..LINES {
+        if n % 150 == 149 {
+            shift(disk, 1)?;
+            disk.open("log")?; // a new file, to which nobody writes
+        }
+        disk.append(&mut file, &line(n))?;
+    }
+    Ok(())
+}
+// ANCHOR_END: rename
+
+// ANCHOR: each
+/// Each writer has its own handle, and rotates when its own file is full.
+fn each_rotates(mut disk: &mut Model) -> io::Result<()> {
+    let mut files = vec![];
+    for _ in 0..WRITERS {
+        files.push(disk.open("log")?.0);
+    }
+    for n in 0..LINES {
+        let file = &mut files[n as usize % WRITERS];
+        if disk.files[file.0].len() + LINE_BYTES > FILE_BYTES_MAX {
+            shift(disk, 1)?;
+            *file = disk.open("log")?.0;
+        }
+        disk.append(file, &line(n))?;
+    }
+    Ok(())
+}
+// ANCHOR_END: each
+
+/// Two writers, one file, no lock; a line and its end are two writes.
+fn two_writes(mut disk: &mut Model) -> io::Result<()> {
+    let (mut file, _) = disk.open("log")?;
+    for n in (0..LINES).step_by(2) {
+        let (a, b) = (line(n), line(n + 1));
+        for part in [&a[..19], &b[..19], &a[19..], &b[19..]] {
+            disk.append(&mut file, part)?;
+        }
+    }
+    Ok(())
+}
+
+fn one_owner(disk: &mut Model, limits: Limits) -> io::Result<()> {
+    let log = Rotating::open(disk, "log", limits)?;
+    let mut writers = vec![Shared::new(log); WRITERS];
+    for n in 0..LINES {
+        writers[n as usize % WRITERS].write_all(&line(n))?;
+    }
+    Ok(())
+}
+
+/// The number of a line that is whole.
+fn number(line: &str) -> Option<u32> {
+    let digits = line.strip_prefix("line ").filter(|n| n.len() == 14)?;
+    digits.trim_end().parse().ok()
+}
+
+type Way = (&'static str, fn(&mut Model) -> io::Result<()>);
+const WAYS: [Way; 5] = [
+    ("copy, then truncate", copy_then_truncate),
+    ("rename, go on writing", rename_only),
+    ("each writer rotates", each_rotates),
+    ("a line in two writes", two_writes),
+    ("one owner, one lock", |disk| one_owner(disk, LIMITS)),
+];
+
+struct Report {
+    lost: usize,
+    torn: usize,
+    largest: usize, // bytes of the largest file, with a name or without
+    named: usize,   // bytes to which a name leads
+}
+
+fn report(way: impl Fn(&mut Model) -> io::Result<()>) -> io::Result<Report> {
+    let mut disk = Model::default();
+    way(&mut disk)?;
+    let (lines, named) = disk.named();
+    let whole = lines.iter().filter_map(|line| number(line)).count();
+    Ok(Report {
+        lost: LINES as usize - whole,
+        torn: lines.len() - whole,
+        largest: disk.files.iter().map(Vec::len).max().unwrap_or(0),
+        named,
+    })
+}
+
+fn main() -> io::Result<()> {
+    println!("2,000 lines, 12 files of 4,000 bytes\n");
+    println!("                          lost  torn  largest file");
+    for (name, way) in WAYS {
+        let r = report(way)?;
+        println!("{name:<24} {:>5} {:>5} {:>13}", r.lost, r.torn, r.largest);
+    }
+    println!("\none owner, fewer files    kept  bytes on disk  bound");
+    for files_max in [12, 6, 3, 2] {
+        let limits = Limits {
+            files_max,
+            ..LIMITS
+        };
+        let r = report(|disk| one_owner(disk, limits))?;
+        let bound = files_max * FILE_BYTES_MAX;
+        let kept = LINES as usize - r.lost;
+        println!("{files_max:>8} files {kept:>14} {:>14} {bound:>6}", r.named);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use folder::Folder;
+    use std::collections::BTreeSet;
+    use std::path::PathBuf;
+    use std::{fs, thread};
+
+    fn way(name: &str) -> Report {
+        let way = WAYS.into_iter().find(|(n, _)| *n == name);
+        report(way.expect("a way of that name").1).expect("no power cut")
+    }
+
+    #[test]
+    fn a_copy_and_a_truncation_lose_what_is_written_between_them() {
+        assert_eq!(way("copy, then truncate").lost, 10 * 3);
+    }
+
+    #[test]
+    fn whoever_writes_on_after_a_rename_fills_a_file_that_no_limit_sees() {
+        let report = way("rename, go on writing");
+        assert_eq!(report.largest, LINES as usize * LINE_BYTES);
+        assert_eq!(report.lost, LINES as usize, "its name was rotated away");
+    }
+
+    #[test]
+    fn writers_that_rotate_each_for_itself_throw_away_files_too_early() {
+        assert!(way("each writer rotates").lost > 0);
+    }
+
+    #[test]
+    fn a_line_in_two_writes_is_torn_by_another_writer() {
+        assert_eq!(way("a line in two writes").torn, 2_000);
+    }
+
+    #[test]
+    fn one_owner_keeps_every_line_once_whole_and_in_order() {
+        let mut disk = Model::default();
+        one_owner(&mut disk, LIMITS).expect("no power cut");
+        let mut numbers: Vec<u32> =
+            disk.named().0.iter().filter_map(|l| number(l)).collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..LINES).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_disk_never_holds_more_than_its_bound_and_always_the_newest_lines() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        for _ in 0..100 {
+            let files_max = rng.usize(2..7);
+            let file_bytes_max = rng.u64(20..300);
+            let bound = file_bytes_max as usize * files_max;
+            let mut disk = Model::default();
+            let mut written = vec![];
+            for n in 0..100 {
+                let limits = Limits {
+                    file_bytes_max,
+                    files_max,
+                };
+                // Opened anew for each line: as after a restart.
+                let mut log =
+                    Rotating::open(&mut disk, "log", limits).expect("open");
+                let line = format!("{n} {}", "x".repeat(rng.usize(..15)));
+                log.write_line(format!("{line}\n").as_bytes())
+                    .expect("write");
+                written.push(line);
+                let (lines, bytes) = disk.named();
+                assert!(bytes <= bound, "{bytes} of {bound}");
+                let kept: BTreeSet<_> = lines.iter().collect();
+                let newest = &written[written.len() - lines.len()..];
+                assert_eq!(kept, newest.iter().collect());
+            }
+        }
+    }
+
+    #[test]
+    fn one_file_is_refused_since_it_could_not_be_emptied_without_a_loss() {
+        let limits = Limits {
+            file_bytes_max: 60,
+            files_max: 1,
+        };
+        let mut disk = Model::default();
+        assert!(Rotating::open(&mut disk, "log", limits).is_err());
+    }
+
+    #[test]
+    fn a_line_that_is_longer_than_a_file_is_refused() {
+        let mut disk = Model::default();
+        let limits = Limits {
+            file_bytes_max: 10,
+            files_max: 2,
+        };
+        let mut log = Rotating::open(&mut disk, "log", limits).expect("open");
+        assert!(log.write_line(b"12345678901\n").is_err());
+        assert!(log.write_line(b"123456789\n").is_ok());
+    }
+
+    #[test]
+    fn a_power_cut_between_any_two_steps_loses_no_line_that_was_written() {
+        for steps in 0..60 {
+            let limits = Limits {
+                file_bytes_max: 60,
+                files_max: 9,
+            };
+            let mut disk = Model::default();
+            disk.steps_left = Some(steps);
+            let mut done = 0;
+            if let Ok(mut log) = Rotating::open(&mut disk, "log", limits) {
+                while done < 20 && log.write_line(&line(done)).is_ok() {
+                    done += 1;
+                }
+            }
+            disk.steps_left = None;
+            let mut log = Rotating::open(&mut disk, "log", limits).expect("power");
+            log.write_line(&line(done)).expect("power");
+            let mut kept: Vec<u32> =
+                disk.named().0.iter().filter_map(|l| number(l)).collect();
+            kept.sort_unstable();
+            assert_eq!(kept, (0..=done).collect::<Vec<_>>(), "cut after {steps}");
+        }
+    }
+
+    /// A folder of its own, removed at the end.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            let name = format!("logging-rotation-{name}-{}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            fs::create_dir_all(&path).expect("a folder");
+            Self(path)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn eight_threads_on_a_real_disk_lose_nothing_at_forty_rotations() {
+        const THREADS: u32 = 8;
+        const EACH: u32 = 400;
+        let scratch = Scratch::new("threads");
+        let limits = Limits {
+            file_bytes_max: 1_600,
+            files_max: 50,
+        };
+        let log = Rotating::open(Folder(scratch.0.clone()), "log", limits);
+        let log = Shared::new(log.expect("open"));
+        thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let mut log = log.clone();
+                scope.spawn(move || {
+                    for n in 0..EACH {
+                        log.write_all(&line(thread * EACH + n)).expect("disk");
+                    }
+                });
+            }
+        });
+        let mut files: Vec<_> = fs::read_dir(&scratch.0)
+            .expect("the folder")
+            .map(|entry| entry.expect("an entry").path())
+            .collect();
+        assert_eq!(files.len(), 40, "8 × 400 × 20 bytes in files of 1,600");
+        // From the oldest to the newest: log.39, …, log.1, log.
+        let age = |path: &PathBuf| {
+            let suffix = path.extension().and_then(|e| e.to_str());
+            suffix.and_then(|e| e.parse().ok()).unwrap_or(0)
+        };
+        files.sort_by_key(|path| std::cmp::Reverse(age(path)));
+        let mut seen = vec![];
+        for file in files {
+            let text = fs::read_to_string(file).expect("text");
+            assert!(text.len() <= 1_600 && text.ends_with('\n'));
+            seen.extend(text.lines().map(|l| number(l).expect("a whole line")));
+        }
+        for thread in 0..THREADS {
+            let of_one = seen.iter().filter(|n| **n / EACH == thread);
+            let expected = thread * EACH..(thread + 1) * EACH;
+            assert!(of_one.copied().eq(expected), "all, once, in order");
+        }
+        assert_eq!(seen.len(), (THREADS * EACH) as usize);
+    }
+}
