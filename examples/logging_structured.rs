@@ -179,6 +179,18 @@ fn cost_of(least: Level, requests: u64) -> (usize, usize) {
     (json.lines.len(), bytes)
 }
 
+/// For the page: breaks a line behind commas.
+fn fold(line: &str) -> String {
+    let (mut folded, mut width) = (String::new(), 0);
+    for part in line.split_inclusive(',') {
+        let long = width + part.chars().count() > 68;
+        folded += if long && width > 0 { "\n    " } else { "" };
+        width = if long { 4 } else { width } + part.chars().count();
+        folded += part;
+    }
+    folded
+}
+
 fn main() {
     let mut text = Text {
         file: String::new(),
@@ -195,13 +207,9 @@ fn main() {
     println!("text, 3 events:");
     print!("{}", text.file);
     println!("\nJSON, 3 lines (folded for this page):");
-    for line in &json.lines {
-        let line: Vec<char> = line.chars().collect();
-        for (i, part) in line.chunks(67).enumerate() {
-            let indent = if i == 0 { "" } else { "     " };
-            println!("{indent}{}", part.iter().collect::<String>());
-        }
-    }
+    json.lines
+        .iter()
+        .for_each(|line| println!("{}", fold(line)));
     let (grep, exact) = failures(&text, &json, "bob");
     println!("\nfailed log-ins of bob: text {grep}, JSON {exact}");
 
