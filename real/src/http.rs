@@ -75,6 +75,14 @@ pub fn send(
     send_within(PATIENCE, addr, method, path, headers)
 }
 
+/// GETs `path` as HTTP/1.0, from a server that would send a long answer chunked.
+///
+/// # Errors
+/// As [`send`].
+pub fn get_whole(addr: SocketAddr, path: &str) -> Result<Response> {
+    exchange(PATIENCE, "1.0", addr, "GET", path, &[], "")
+}
+
 /// POSTs a JSON text, as HTTP/1.0: a server sends no chunked answer to that.
 ///
 /// # Errors

@@ -19,6 +19,7 @@
 //! | [`backend`] | HTTP servers in threads, to put behind a balancer | `port`, `http` |
 //! | [`origin`] | a scripted HTTP server, to put behind a cache | `backend` |
 //! | [`varnish`] | Varnish in front of one server | `launch`, `http` |
+//! | [`prometheus`] | Prometheus, and the questions of its HTTP API | `launch`, `http` |
 //! | [`machine`] | the "measured on" line | `program` |
 //! | [`load_balancer`] | the comparison for that chapter | all of the above |
 //! | [`cdn`] | that chapter's cache and Varnish, asked the same | `origin`, `varnish` |
@@ -26,6 +27,7 @@
 //! | [`replication`] | a primary, a replica and what a write is worth | `postgres` |
 //! | [`message_queues`] | consumers and a broker, killed in the middle | `nats`, `guard` |
 //! | [`caching`] | the chapter's requests on Redis's evictions | `redis` |
+//! | [`monitoring`] | a shop that fails, and what Prometheus says | `prometheus` |
 //!
 //! Adding a server is one [`Program`](program::Program) constant and one
 //! [`Launch`](launch::Launch):
@@ -72,11 +74,13 @@ pub mod launch;
 pub mod load_balancer;
 pub mod machine;
 pub mod message_queues;
+pub mod monitoring;
 pub mod nats;
 pub mod origin;
 pub mod port;
 pub mod postgres;
 pub mod program;
+pub mod prometheus;
 pub mod redis;
 pub mod replication;
 pub mod user;
