@@ -370,6 +370,7 @@ mod tests {
         let random = scene(0.0);
         let ewma = minutes_to_see(&random, &row("EWMA"), 0.9).expect("seen");
         assert!(ewma < 20, "{ewma}");
+        assert!(false_alarms(&random, &row("EWMA")) < 0.05);
         assert_eq!(minutes_to_see(&random, &row("beyond 5"), 0.9), None);
         let thrice = minutes_to_see(&random, &row("3 in a row beyond 2"), 0.9);
         assert!(thrice.is_none_or(|minutes| minutes > 2 * ewma));

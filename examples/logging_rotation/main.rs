@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn eight_threads_on_a_real_disk_lose_nothing_at_forty_rotations() {
+    fn eight_threads_on_a_real_disk_lose_nothing_through_39_rotations() {
         const THREADS: u32 = 8;
         const EACH: u32 = 400;
         let scratch = Scratch::new("threads");
