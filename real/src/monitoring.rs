@@ -141,7 +141,7 @@ fn wait_for_value(
     })
 }
 
-/// Waits until a series was scraped with this value a few times in a row.
+/// Waits until the last few scrapes of a series brought this value.
 fn wait_for_samples(
     prometheus: &Prometheus,
     series: &str,
@@ -150,8 +150,8 @@ fn wait_for_samples(
     const SAMPLES: usize = 3;
     wait_until(&format!("{series} was {wanted} {SAMPLES} times"), || {
         let stored = prometheus.query(&format!("{series}[1m]"))?;
-        let samples = stored.iter().flat_map(|series| &series.samples);
-        let same = samples.filter(|(_, value)| *value == wanted as f64);
+        let newest = stored.iter().flat_map(|series| series.samples.iter().rev());
+        let same = newest.take_while(|(_, value)| *value == wanted as f64);
         Ok(same.count() >= SAMPLES)
     })
 }
@@ -320,6 +320,7 @@ pub fn restart() -> Result<Restart> {
     restarted.restart()?;
     restarted.check_out(AFTER)?;
     let b_at = scraped(&b, AFTER)?;
+    wait_for_samples(&prometheus, &b, AFTER)?;
 
     let at = |expression: String, at: f64| -> Result<f64> {
         let value = prometheus.value_at(&expression, at)?;
@@ -335,7 +336,7 @@ pub fn restart() -> Result<Restart> {
         increase_later: at(increase(&b), b_at + 0.1)?,
         sum_then_increase: at(
             format!("increase(sum({checkouts})[1m:200ms])"),
-            b_at + 0.1,
+            b_at + 0.3,
         )?,
     })
 }
