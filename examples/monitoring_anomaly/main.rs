@@ -1,162 +1,28 @@
 //! An alarm that nobody set a threshold for, and how often it cries wolf.
 //!
-//! Look at `quiet days`: nothing is wrong in them, so each alarm is a false one.
-//! `promise` is what the normal distribution says of the rule. It holds for traffic
-//! that comes at random, and is broken by traffic that comes in bursts: same mean,
-//! same daily wave. Then look at how long a drop by 30 % and one by 10 % go on
-//! before each rule sees it.
+//! Look at the false alarms: nothing is wrong on those days. `promise` is what the
+//! normal distribution says of the rule. It holds for traffic that comes at random,
+//! and is broken by traffic in bursts with the same mean and the same daily wave.
+//! Then look at how long a drop by 30 % and one by 10 % go on before each rule
+//! sees it.
 //!
-//! Simplified: the expected traffic is a step for each hour of the day, without
-//! weekends, growth or holidays; a drop begins at noon, on each of 100 days.
+//! Traffic is in `traffic.rs`, what is usual in `baseline.rs`, the rules are in
+//! `rules.rs`. Simplified: the expected traffic is a step for each hour of the
+//! day, without weekends, growth or holidays; a drop begins at noon, on each of
+//! 100 days.
 
-/// Requests in one minute.
-type Count = u32;
+mod baseline;
+mod rules;
+mod traffic;
 
-const HOURS: usize = 24;
-const MINUTES: usize = 24 * 60;
+use baseline::Baseline;
+use rules::{Ewma, InARow, Rule, Single};
+use traffic::{Count, Traffic, HOURS, MINUTES};
+
 const LEARN_DAYS: usize = 28;
 const QUIET_DAYS: usize = 200;
 const DROP_DAYS: usize = 100;
 const NOON: usize = 12 * 60;
-
-/// Expected requests a minute: 25 at night, 175 in the middle of the day.
-fn expected(hour: usize) -> f64 {
-    100.0 - 75.0 * (std::f64::consts::TAU * hour as f64 / 24.0).cos()
-}
-
-/// Draws from a Poisson distribution: users who know nothing of each other.
-struct Poisson {
-    until: Vec<f64>, // the chance of at most so many
-}
-
-impl Poisson {
-    fn new(mean: f64) -> Self {
-        let (mut p, mut sum) = ((-mean).exp(), 0.0);
-        let mut until = vec![];
-        for n in 1..=(mean * 2.0 + 60.0) as u32 {
-            sum += p;
-            until.push(sum);
-            p *= mean / f64::from(n);
-        }
-        Self { until }
-    }
-
-    fn draw(&self, rng: &mut fastrand::Rng) -> Count {
-        let chance = rng.f64();
-        self.until.partition_point(|sum| *sum < chance) as Count
-    }
-}
-
-/// A day's counts. In bursty traffic one minute in twenty is a third busier:
-/// a mail went out, a page was shared. The others are as much calmer.
-struct Traffic {
-    usual: Vec<Poisson>,
-    burst: Vec<Poisson>,
-    bursts: f64, // the share of minutes that are bursts
-}
-
-impl Traffic {
-    fn new(bursts: f64, scale: f64) -> Self {
-        let calm = scale / (1.0 + bursts / 3.0); // so that the mean stays
-        let hours = |factor: f64| {
-            (0..HOURS)
-                .map(|h| Poisson::new(expected(h) * factor))
-                .collect()
-        };
-        Self {
-            usual: hours(calm),
-            burst: hours(calm * 4.0 / 3.0),
-            bursts,
-        }
-    }
-
-    fn minute(&self, minute: usize, rng: &mut fastrand::Rng) -> Count {
-        let hour = minute % MINUTES / 60;
-        let burst = self.bursts > 0.0 && rng.f64() < self.bursts;
-        let kind = if burst { &self.burst } else { &self.usual };
-        kind[hour].draw(rng)
-    }
-}
-
-// ANCHOR: baseline
-/// What is usual in each part of the day, learned from four weeks.
-struct Baseline {
-    parts: Vec<(f64, f64)>, // mean and standard deviation
-}
-
-impl Baseline {
-    fn learn(history: &[Count], parts: usize) -> Self {
-        let mut counts: Vec<Vec<f64>> = vec![vec![]; parts];
-        for (minute, count) in history.iter().enumerate() {
-            let part = minute % MINUTES * parts / MINUTES;
-            counts[part].push(f64::from(*count));
-        }
-        let usual = |counts: Vec<f64>| {
-            let n = counts.len() as f64;
-            let mean = counts.iter().sum::<f64>() / n;
-            let squares = counts.iter().map(|count| (count - mean).powi(2));
-            (mean, (squares.sum::<f64>() / n).sqrt())
-        };
-        Self {
-            parts: counts.into_iter().map(usual).collect(),
-        }
-    }
-
-    /// How many standard deviations this minute is from what is usual.
-    fn score(&self, minute: usize, count: Count) -> f64 {
-        let (mean, deviation) =
-            self.parts[minute % MINUTES * self.parts.len() / MINUTES];
-        (f64::from(count) - mean) / deviation
-    }
-}
-// ANCHOR_END: baseline
-
-// ANCHOR: rules
-/// Takes the score of each minute; says whether something is wrong.
-trait Rule {
-    fn alarm(&mut self, score: f64) -> bool;
-}
-
-/// One minute is more than `limit` deviations off, up or down.
-struct Single {
-    limit: f64,
-}
-
-impl Rule for Single {
-    fn alarm(&mut self, score: f64) -> bool {
-        score.abs() > self.limit
-    }
-}
-
-/// Three minutes in a row are more than `limit` off, to the same side.
-struct InARow {
-    limit: f64,
-    last: [f64; 3],
-}
-
-impl Rule for InARow {
-    fn alarm(&mut self, score: f64) -> bool {
-        self.last = [self.last[1], self.last[2], score];
-        let (low, high) = (-self.limit, self.limit);
-        self.last.iter().all(|s| *s < low) || self.last.iter().all(|s| *s > high)
-    }
-}
-
-/// The exponentially weighted mean of the scores: small but lasting changes add
-/// up, single outliers fade. Its deviation is √(weight / (2 - weight)).
-struct Ewma {
-    weight: f64,
-    limit: f64, // in deviations of the mean
-    mean: f64,
-}
-
-impl Rule for Ewma {
-    fn alarm(&mut self, score: f64) -> bool {
-        self.mean += self.weight * (score - self.mean);
-        self.mean.abs() > self.limit * (self.weight / (2.0 - self.weight)).sqrt()
-    }
-}
-// ANCHOR_END: rules
 
 type New = fn() -> Box<dyn Rule>;
 
@@ -299,6 +165,7 @@ fn main() {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use traffic::{expected, Poisson};
 
     fn row(name: &str) -> Row {
         rows()
