@@ -5,10 +5,10 @@
 //! away: what is lost is the fault of the rotation. The last table gives the
 //! right way less room, and shows that the disk stays bounded.
 //!
-//! The ways are in `ways.rs`, the mechanism in `rotating.rs`, the disks in `model.rs`
-//! and, for the tests, `folder.rs`: there eight threads write to a real folder at
-//! once. Simplified: in the first row, three lines arrive between the end of the
-//! copy and the truncation.
+//! The ways are in `ways.rs`, the mechanism in `rotating.rs`, the disks in
+//! `model.rs` and, for the tests, `folder.rs`: there eight threads write to a real
+//! folder at once. Simplified: in the first row, three lines arrive between the
+//! end of the copy and the truncation.
 
 #[cfg(test)]
 mod folder;
