@@ -296,6 +296,20 @@ mod tests {
     }
 
     #[test]
+    fn a_slow_burn_is_a_ticket_and_wakes_nobody() {
+        let errors = Errors::new(PERIOD, MONTHS[1].1);
+        assert_eq!(times(&errors, PERIOD, &page), 0);
+        assert_eq!(times(&errors, PERIOD, &page_or_ticket), 1);
+    }
+
+    #[test]
+    fn the_whole_budget_is_not_above_the_limit_and_a_tenth_more_is() {
+        assert!(outage(0.001).is_none());
+        let more = outage(0.001_1).expect("an alert");
+        assert_eq!(more.urgency, Ticket);
+    }
+
+    #[test]
     fn patience_misses_an_outage_that_comes_and_goes() {
         let errors = Errors::new(PERIOD, MONTHS[2].1);
         assert!(errors.spent(PERIOD) > 0.4);

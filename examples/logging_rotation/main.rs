@@ -163,6 +163,16 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_cannot_be_written_is_an_error_to_its_writer() {
+        let mut disk = Model::default();
+        disk.steps_left = Some(2); // to open the file, and one line
+        let log = Rotating::open(&mut disk, "log", LIMITS).expect("open");
+        let mut log = Shared::new(log);
+        assert!(log.write_all(&line(0)).is_ok());
+        assert!(log.write_all(&line(1)).is_err());
+    }
+
+    #[test]
     fn a_power_cut_between_any_two_steps_loses_no_line_that_was_written() {
         for steps in 0..60 {
             let limits = Limits {

@@ -210,6 +210,15 @@ mod tests {
     }
 
     #[test]
+    fn an_alarm_that_lasts_counts_once() {
+        let (mut scene, row) = (scene(0.0), row("beyond 5"));
+        let alarms = |scene: &Scene| false_alarms(scene, &row) * QUIET_DAYS as f64;
+        let before = alarms(&scene);
+        scene.quiet[NOON..NOON + 60].fill(0);
+        assert_eq!(alarms(&scene).round(), before.round() + 1.0);
+    }
+
+    #[test]
     fn bursts_break_the_promise_five_times_over() {
         let alarms = false_alarms(&scene(0.05), &row("beyond 3"));
         assert!(alarms > 5.0 * BEYOND_3 * MINUTES as f64, "{alarms}");

@@ -158,6 +158,18 @@ mod tests {
     use histogram::factor;
 
     #[test]
+    fn a_percentile_is_the_least_value_that_its_share_does_not_exceed() {
+        for count in 1..=200_u64 {
+            let sorted: Vec<Micros> = (1..=count).collect();
+            for percent in 1..=100 {
+                let least = (1..=count).find(|n| n * 100 >= percent * count);
+                let q = percent as f64 / 100.0;
+                assert_eq!(Some(exact(&sorted, q)), least, "{q} of {count}");
+            }
+        }
+    }
+
+    #[test]
     fn a_percentile_is_within_half_a_bucket_of_the_exact_one() {
         let mut rng = fastrand::Rng::with_seed(2);
         let bound = factor().sqrt() + 1e-6; // 1.0443
@@ -224,6 +236,8 @@ mod tests {
         let values = vec![260_000; 100]; // all in (250, 500] ms
         assert_eq!(fixed_quantile(&values, 0.99), 497_500.0);
         assert_eq!(exact(&values, 0.99), 260_000);
+        let on_a_bound = vec![250_000; 100]; // all in (100, 250] ms
+        assert_eq!(fixed_quantile(&on_a_bound, 0.99), 248_500.0);
     }
 
     #[test]
