@@ -47,8 +47,8 @@ impl Level {
 }
 
 // ANCHOR: secret
-/// Whatever is in here is not printed, neither with `{}` nor with `{:?}`, and
-/// does not become a log field. To use it you have to write `expose`.
+/// `{:?}` does not print what is in here, `{}` does not compile, and it does not
+/// become a log field. To use it you have to write `expose`.
 struct Secret<T>(T);
 
 impl<T> Secret<T> {

@@ -1,5 +1,8 @@
 //! A disk in memory, as in POSIX: a name leads to a file, and can be moved or
 //! removed while somebody still writes to the file.
+//!
+//! Simplified: a step that was done stays done. So it is after a crash of the
+//! program; a power cut can also undo steps that were not synced to the disk.
 
 use crate::rotating::Disk;
 use std::collections::BTreeMap;
@@ -13,14 +16,14 @@ pub struct Inode(pub usize);
 pub struct Model {
     names: BTreeMap<String, Inode>,
     pub files: Vec<Vec<u8>>,
-    /// How many steps until the power is cut; for the tests.
+    /// How many steps until the program crashes; for the tests.
     pub steps_left: Option<usize>,
 }
 
 impl Model {
     fn step(&mut self) -> io::Result<()> {
         match &mut self.steps_left {
-            Some(0) => return Err(io::Error::other("power cut")),
+            Some(0) => return Err(io::Error::other("crashed")),
             Some(steps) => *steps -= 1,
             None => {}
         }
