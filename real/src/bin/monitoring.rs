@@ -6,9 +6,9 @@
 //!
 //! Look at the two rows of the first table in which the windows differ: a burst that
 //! pages nobody, and an alert that ends long before the long window has forgotten.
-//! Then at the numbers that are wrong without a word: `-70`, `~2130`, an average of
-//! percentiles, a p99 that cannot exceed the last bucket, an increase of 0. And at
-//! the alert that ends because its shop is dead.
+//! Then at the numbers that are wrong without a word: `-70`, nearly twice too many
+//! requests, an average of percentiles, a p99 that cannot exceed the last bucket, an
+//! increase of 0. And at the alert that ends because its shop is dead.
 //!
 //! Simplified: windows are 150 times shorter than in production. A shop's requests
 //! take as long as the program says.
