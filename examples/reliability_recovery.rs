@@ -1,0 +1,205 @@
+//! RPO and RTO: how much is lost, and how long until it runs again?
+//!
+//! Four plans, three disasters, each at every minute of a day: the worst case, not
+//! the schedule, is what a plan achieves. Look at the nightly dump, which loses more
+//! than a day, and at what a replica does for somebody's DELETE.
+//!
+//! Simplified: 600 GB that do not grow, one rate for copying, and people who need
+//! the same time for every decision.
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Minutes(u64);
+
+const DAY: u64 = 24 * 60;
+const DUMP_AT: u64 = 2 * 60; // every night at two
+const DUMP_TAKES: u64 = 3 * 60; // until it is complete, and off site
+const LOG_EVERY: u64 = 5; // a piece of the log leaves the site
+const COPY_TAKES: u64 = 600_000 / 100 / 60; // MB, at 100 MB/s
+const REPLAY_SPEED: u64 = 10; // minutes of log in a minute
+const NOTICE: u64 = 5; // until somebody decides
+const PROMOTE: u64 = 2;
+const VERIFY: u64 = 20;
+const DELETE_SEEN_AFTER: u64 = 3 * 60;
+
+const RPO_MAX: Minutes = Minutes(15); // what the business asked for
+const RTO_MAX: Minutes = Minutes(4 * 60);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Plan {
+    name: &'static str,
+    replica: bool, // in the same site, and a minute behind at most
+    dump: bool,
+    log: bool,
+}
+
+const PLANS: [Plan; 4] = [
+    Plan {
+        name: "replica",
+        replica: true,
+        dump: false,
+        log: false,
+    },
+    Plan {
+        name: "nightly dump",
+        replica: false,
+        dump: true,
+        log: false,
+    },
+    Plan {
+        name: "dump and log",
+        replica: false,
+        dump: true,
+        log: true,
+    },
+    Plan {
+        name: "all three",
+        replica: true,
+        dump: true,
+        log: true,
+    },
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Disaster {
+    Machine,
+    Site,
+    Delete, // by mistake, with every copy told of it
+}
+
+/// Writes of so many minutes are lost, and it runs again after so many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Recovery {
+    lost: Minutes,
+    down: Minutes,
+}
+
+// ANCHOR: recover
+/// The disaster happens at minute `at`; None when nothing is left.
+fn recover(plan: Plan, disaster: Disaster, at: u64) -> Option<Recovery> {
+    if plan.replica && disaster == Disaster::Machine {
+        return Some(Recovery {
+            lost: Minutes(1), // what the replica had not received
+            down: Minutes(NOTICE + PROMOTE),
+        });
+    }
+    if !plan.dump {
+        return None; // the replica is gone too, or has deleted the same rows
+    }
+    // The newest dump that is complete; it shows the minute at which it began.
+    let newest = (0..=at / DAY)
+        .map(|day| day * DAY + DUMP_AT)
+        .rfind(|began| began + DUMP_TAKES <= at)?;
+    // Rows are wanted as they were before `at`; the log goes on until then.
+    let restored_to = match (plan.log, disaster) {
+        (false, _) => newest,
+        (true, Disaster::Delete) => at, // its piece left the site long ago
+        (true, _) => at / LOG_EVERY * LOG_EVERY,
+    };
+    let began = match disaster {
+        Disaster::Delete => at + DELETE_SEEN_AFTER,
+        _ => at,
+    };
+    Some(Recovery {
+        // What was written after the mistake is undone with it.
+        lost: Minutes(began - restored_to),
+        down: Minutes(
+            NOTICE + COPY_TAKES + (restored_to - newest) / REPLAY_SPEED + VERIFY,
+        ),
+    })
+}
+// ANCHOR_END: recover
+
+#[derive(Debug, PartialEq)]
+struct Worst {
+    lost: Minutes,
+    lost_mean: f64,
+    down: Minutes,
+}
+
+/// Over every minute of a day, long after the first dump.
+fn worst(plan: Plan, disaster: Disaster) -> Option<Worst> {
+    let all: Option<Vec<Recovery>> = (30 * DAY..31 * DAY)
+        .map(|at| recover(plan, disaster, at))
+        .collect();
+    let all = all?;
+    Some(Worst {
+        lost: all.iter().map(|r| r.lost).max()?,
+        lost_mean: all.iter().map(|r| r.lost.0).sum::<u64>() as f64 / DAY as f64,
+        down: all.iter().map(|r| r.down).max()?,
+    })
+}
+
+fn clock(minutes: u64) -> String {
+    format!("{}:{:02}", minutes / 60, minutes % 60)
+}
+
+const DISASTERS: [Disaster; 3] =
+    [Disaster::Machine, Disaster::Site, Disaster::Delete];
+
+fn main() {
+    println!("in hours                     lost writes      down    15 min");
+    println!("plan          disaster     worst    mean     worst   and 4 h?");
+    for plan in PLANS {
+        for disaster in DISASTERS {
+            let what = format!("{disaster:?}");
+            print!("{:<13} {what:<10}", plan.name);
+            match worst(plan, disaster) {
+                Some(w) => {
+                    let mean = clock(w.lost_mean.round() as u64);
+                    let (lost, down) = (clock(w.lost.0), clock(w.down.0));
+                    let ok = w.lost <= RPO_MAX && w.down <= RTO_MAX;
+                    print!(" {lost:>7} {mean:>7} {down:>9}");
+                    println!("   {}", ["no", "yes"][usize::from(ok)]);
+                }
+                None => println!("     all     all     never   no"),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replica_brings_nothing_back_that_somebody_deleted() {
+        assert_eq!(worst(PLANS[0], Disaster::Delete), None);
+    }
+
+    #[test]
+    fn a_nightly_dump_may_lose_a_day_and_the_time_that_it_takes() {
+        let lost = worst(PLANS[1], Disaster::Machine).map(|w| w.lost.0);
+        assert_eq!(lost, Some(DAY + DUMP_TAKES - 1));
+    }
+
+    #[test]
+    fn with_the_log_the_loss_is_at_most_the_interval_of_its_pieces() {
+        let lost = worst(PLANS[2], Disaster::Site).map(|w| w.lost.0);
+        assert!(lost.is_some_and(|lost| lost < LOG_EVERY));
+    }
+
+    #[test]
+    fn a_replica_meets_the_targets_for_a_machine_and_no_plan_does_for_the_site() {
+        let meets = |plan: Plan, disaster| {
+            worst(plan, disaster)
+                .is_some_and(|w| w.lost <= RPO_MAX && w.down <= RTO_MAX)
+        };
+        assert!(meets(PLANS[3], Disaster::Machine));
+        assert!(
+            !meets(PLANS[0], Disaster::Site) && !meets(PLANS[1], Disaster::Site)
+        );
+    }
+
+    #[test]
+    fn recovery_never_goes_back_before_the_dump_nor_beyond_the_disaster() {
+        for plan in &PLANS[1..] {
+            for disaster in DISASTERS {
+                for at in 20 * DAY..22 * DAY {
+                    let r = recover(*plan, disaster, at).expect("there is a dump");
+                    assert!(r.lost.0 < DAY + DUMP_TAKES + DELETE_SEEN_AFTER);
+                    assert!(r.down.0 >= NOTICE + PROMOTE);
+                }
+            }
+        }
+    }
+}
