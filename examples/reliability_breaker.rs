@@ -3,9 +3,9 @@
 //! First the state machine by itself, as a transcript. Look at call 3: it went out
 //! while the breaker was closed, and its failure arrives when that no longer says
 //! anything. Look at the lost probe, too. Then 100 calls a second for a minute, in
-//! which the dependency hangs for 20 s: how many calls were in flight meanwhile (mean),
-//! and what did the breaker refuse in vain, as it would have been answered? Last, one server of three
-//! hangs, behind one breaker and behind one breaker each.
+//! which the dependency hangs for 20 s: how many were in flight meanwhile (mean),
+//! and how many did the breaker refuse in vain, as they would have been answered?
+//! Last, one server of three hangs, behind one breaker and behind one each.
 //!
 //! Simplified: failures in a row, where libraries count a share of the last calls;
 //! an answer takes 20 ms, a hanging call is given up after one second.

@@ -86,9 +86,8 @@ fn transcript(fenced: bool) -> (Vec<String>, Vec<u32>) {
     let (mut lines, mut confirmed) = (Vec::new(), Vec::new());
     let mut say = |at: u64, what: String| lines.push(format!("{at:>6} ms  {what}"));
 
-    let a = service.acquire(Millis(0), 0);
-    say(0, format!("A gets the lease until 10000, {a:?}"));
-    let a = a.unwrap_or(Token(0));
+    let a = service.acquire(Millis(0), 0).unwrap_or(Token(0));
+    say(0, format!("A gets the lease until 10000, token {}", a.0));
     let ok = store.put(a, vec![1]);
     confirmed.extend(ok.then_some(1));
     say(2_000, format!("A puts [1]: {}", word(ok)));
@@ -96,9 +95,11 @@ fn transcript(fenced: bool) -> (Vec<String>, Vec<u32>) {
         9_900,
         "A has order 2, its lease is good, and A stands still".into(),
     );
-    let b = service.acquire(Millis(10_000), 1);
-    say(10_000, format!("B gets the lease until 20000, {b:?}"));
-    let b = b.unwrap_or(Token(0));
+    let b = service.acquire(Millis(10_000), 1).unwrap_or(Token(0));
+    say(
+        10_000,
+        format!("B gets the lease until 20000, token {}", b.0),
+    );
     store.pass(b); // B shows its token when it reads
     let mut orders = store.orders.clone();
     orders.push(3);

@@ -69,15 +69,6 @@ impl Budget {
 }
 // ANCHOR_END: budget
 
-// ANCHOR: retry
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
-    Ok,
-    Refused, // not begun: "503", or nobody listens
-    Silence, // perhaps done, perhaps not
-    Invalid, // it will never be right
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Why {
     Done,
@@ -86,6 +77,15 @@ enum Why {
     Attempts,
     Deadline,
     Budget,
+}
+
+// ANCHOR: retry
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Ok,
+    Refused, // not begun: "503", or nobody listens
+    Silence, // perhaps done, perhaps not
+    Invalid, // it will never be right
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
