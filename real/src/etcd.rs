@@ -42,6 +42,14 @@ pub enum Answer<T> {
     Refused,
 }
 
+/// A lease's number, as etcd writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease(String);
+
+/// Counts the changes of the whole store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Revision(u64);
+
 /// Three members and the links between them.
 pub struct Cluster {
     servers: Vec<Server>,
@@ -174,6 +182,80 @@ impl Cluster {
         };
         let bytes = BASE64.decode(value).context("a value in base 64")?;
         Ok(Answer::Done(Some(String::from_utf8(bytes).context("a text")?)))
+    }
+
+    /// Asks for a lease of so many seconds, which nobody will renew.
+    ///
+    /// # Errors
+    /// When `member` grants none.
+    pub fn lease(&self, member: Member, seconds: u32) -> Result<Lease> {
+        let question = json!({ "TTL": seconds, "ID": 0 });
+        match self.ask(member, "/v3/lease/grant", &question)? {
+            Answer::Done(granted) => match granted["ID"].as_str() {
+                Some(id) => Ok(Lease(id.to_owned())),
+                None => bail!("member {member} grants no lease: {granted}"),
+            },
+            Answer::Refused => bail!("member {member} refuses a lease"),
+        }
+    }
+
+    /// Writes `key` under `lease` if nobody has it. Returns the revision at which
+    /// etcd has made the key, larger with each new one; `None` when it is taken.
+    ///
+    /// # Errors
+    /// When `member` answers neither yes nor no.
+    pub fn acquire(
+        &self,
+        member: Member,
+        key: &str,
+        holder: &str,
+        lease: &Lease,
+    ) -> Result<Option<Revision>> {
+        let (key, holder) = (BASE64.encode(key), BASE64.encode(holder));
+        let absent =
+            json!({ "target": "CREATE", "key": key, "createRevision": "0" });
+        let put = json!({ "key": key, "value": holder, "lease": lease.0 });
+        self.transact(member, &absent, &put)
+    }
+
+    /// Writes `value` if `lock` is still the key that was made at `token`.
+    ///
+    /// # Errors
+    /// When `member` answers neither yes nor no.
+    pub fn write_if_holder(
+        &self,
+        member: Member,
+        (lock, token): (&str, Revision),
+        key: &str,
+        value: &str,
+    ) -> Result<bool> {
+        let held = json!({
+            "target": "CREATE",
+            "key": BASE64.encode(lock),
+            "createRevision": token.0.to_string(),
+        });
+        let put =
+            json!({ "key": BASE64.encode(key), "value": BASE64.encode(value) });
+        Ok(self.transact(member, &held, &put)?.is_some())
+    }
+
+    /// Carries out `put` if `compare` holds, and returns the revision then.
+    fn transact(
+        &self,
+        member: Member,
+        compare: &Value,
+        put: &Value,
+    ) -> Result<Option<Revision>> {
+        let question =
+            json!({ "compare": [compare], "success": [{ "requestPut": put }] });
+        let Answer::Done(answer) = self.ask(member, "/v3/kv/txn", &question)? else {
+            bail!("member {member} refuses a transaction");
+        };
+        if answer["succeeded"] != json!(true) {
+            return Ok(None);
+        }
+        let revision = answer["header"]["revision"].as_str().unwrap_or_default();
+        Ok(Some(Revision(revision.parse().context("a revision")?)))
     }
 
     /// A member's number and that of its leader, as etcd writes them.
