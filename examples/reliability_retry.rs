@@ -4,7 +4,8 @@
 //! request may not be safe to repeat, time may be up, or the budget may be spent,
 //! which all requests of a client share. Then the waits that six rules choose.
 //!
-//! The rules are those of M. Brooker's article of 2015 and of its simulator.
+//! The rules are those of M. Brooker's article of 2015 and of its simulator, which
+//! starts with twice the base.
 //! Simplified: an attempt takes no time except where the story says so.
 
 use fastrand::Rng;
