@@ -326,10 +326,12 @@ mod tests {
     }
 
     #[test]
-    fn failures_that_hit_both_decide_over_everything_else() {
+    fn failures_that_hit_both_cost_ten_times_the_independent_ones() {
         let alone = hours("active-active, each 45 % busy");
         let both = hours("… 45 %, 1 failure of 10 hits both");
         assert!(both > 10.0 * alone, "{both} {alone}");
+        let passive = hours("active-passive, 1 of 10 hits both");
+        assert!((passive / both - 1.0).abs() < 0.1, "{passive} {both}");
     }
 
     #[test]
