@@ -87,24 +87,25 @@ fn recover(plan: Plan, disaster: Disaster, at: u64) -> Option<Recovery> {
     if plan.dumps_per_day == 0 {
         return None; // the replica is gone too, or has deleted the same rows
     }
-    // The newest dump that is complete; it shows the minute at which it began.
+    let noticed = match disaster {
+        Disaster::Delete => at + DELETE_SEEN_AFTER,
+        _ => at,
+    };
+    // The newest dump that is complete by then and was begun before; it shows the
+    // minute at which it began.
     let every = DAY / plan.dumps_per_day;
     let newest = (0..=at / every)
         .map(|dump| dump * every + DUMP_AT)
-        .rfind(|began| began + DUMP_TAKES <= at)?;
+        .rfind(|began| *began <= at && began + DUMP_TAKES <= noticed)?;
     // Rows are wanted as they were before `at`; the log goes on until then.
     let restored_to = match (plan.log, disaster) {
         (false, _) => newest,
         (true, Disaster::Delete) => at, // its piece left the site long ago
         (true, _) => at / LOG_EVERY * LOG_EVERY,
     };
-    let began = match disaster {
-        Disaster::Delete => at + DELETE_SEEN_AFTER,
-        _ => at,
-    };
     Some(Recovery {
         // What was written after the mistake is undone with it.
-        lost: Minutes(began - restored_to),
+        lost: Minutes(noticed - restored_to),
         down: Minutes(
             NOTICE + COPY_TAKES + (restored_to - newest) / REPLAY_SPEED + VERIFY,
         ),
@@ -179,6 +180,35 @@ mod tests {
     fn with_the_log_the_loss_is_at_most_the_interval_of_its_pieces() {
         let lost = worst(DUMP_AND_LOG, Disaster::Site).map(|w| w.lost.0);
         assert!(lost.is_some_and(|lost| lost < LOG_EVERY));
+    }
+
+    #[test]
+    fn recovery_takes_notice_copy_replay_and_a_check() {
+        // The nightly dump of the day before, all but a minute of 27 hours ago.
+        let (at, old) = (31 * DAY + DUMP_AT + DUMP_TAKES - 1, DAY + DUMP_TAKES - 1);
+        let down = |plan| recover(plan, Disaster::Site, at).map(|r| r.down.0);
+        assert_eq!(down(DUMP), Some(5 + 100 + 20));
+        let replayed = old / LOG_EVERY * LOG_EVERY / 10;
+        assert_eq!(down(DUMP_AND_LOG), Some(5 + 100 + replayed + 20));
+        let machine = recover(ALL, Disaster::Machine, at).map(|r| r.down.0);
+        assert_eq!(machine, Some(5 + 2));
+    }
+
+    #[test]
+    fn with_the_log_a_delete_costs_the_time_until_somebody_noticed() {
+        for at in 30 * DAY..31 * DAY {
+            let lost = recover(DUMP_AND_LOG, Disaster::Delete, at).map(|r| r.lost.0);
+            assert_eq!(lost, Some(DELETE_SEEN_AFTER));
+        }
+    }
+
+    #[test]
+    fn a_dump_under_way_at_the_delete_is_complete_when_it_is_noticed() {
+        let at = 30 * DAY + DUMP_AT + 1;
+        let delete = recover(DUMP, Disaster::Delete, at).map(|r| r.lost.0);
+        assert_eq!(delete, Some(1 + DELETE_SEEN_AFTER));
+        let site = recover(DUMP, Disaster::Site, at).map(|r| r.lost.0);
+        assert_eq!(site, Some(1 + DAY));
     }
 
     #[test]

@@ -287,6 +287,54 @@ mod tests {
     }
 
     #[test]
+    fn every_jitter_uses_its_whole_range() {
+        let mut rng = Rng::with_seed(5);
+        for (rule, low, high) in [
+            (Rule::EqualJitter, 200, 400),
+            (Rule::FullJitter, 0, 400),
+            (Rule::Decorrelated, 100, 600),
+        ] {
+            let waits: Vec<u64> = (0..5_000)
+                .map(|_| rule.wait(3, Millis(200), &mut rng).0)
+                .collect();
+            assert_eq!(waits.iter().min(), Some(&low), "{rule:?}");
+            assert_eq!(waits.iter().max(), Some(&high), "{rule:?}");
+        }
+    }
+
+    #[test]
+    fn no_retry_goes_out_at_its_deadline_or_later() {
+        let mut rng = Rng::with_seed(6);
+        for (deadline, next) in [
+            (99, Next::Stop(Why::Deadline)),
+            (100, Next::Stop(Why::Deadline)),
+            (101, Next::SendAt(Millis(100))),
+        ] {
+            let mut budget = Budget(BUDGET_MAX);
+            let mut retry = Retry {
+                rule: Rule::Fixed,
+                idempotent: true,
+                deadline: Millis(deadline),
+                sent: 1,
+                last: BASE,
+            };
+            let said = retry.step(Millis(0), Refused, &mut budget, &mut rng);
+            assert_eq!(said, next);
+            let sends = matches!(next, Next::SendAt(_));
+            assert_eq!(budget.0 < BUDGET_MAX, sends, "who stops pays nothing");
+        }
+    }
+
+    #[test]
+    fn a_quiet_client_saves_no_more_than_seven_retries() {
+        let mut budget = Budget(0);
+        for _request in 0..10_000 {
+            budget.request();
+        }
+        assert_eq!((0..100).filter(|_| budget.take()).count(), 7);
+    }
+
+    #[test]
     fn a_request_that_may_be_done_is_never_sent_again_unless_idempotent() {
         let mut rng = Rng::with_seed(3);
         for _ in 0..2_000 {

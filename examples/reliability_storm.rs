@@ -124,6 +124,15 @@ struct Outcome {
 }
 
 // ANCHOR: open
+/// Ticks until the next try: one, or up to 16 by chance, then up to 32.
+fn later(jitter: bool, attempt: u32, rng: &mut Rng) -> u64 {
+    if jitter {
+        rng.u64(1..=8 << attempt)
+    } else {
+        1
+    }
+}
+
 /// Users come whatever happens; each request makes up to `tries` calls.
 fn stand_still(defence: Defence) -> Outcome {
     let mut rng = Rng::with_seed(2);
@@ -171,11 +180,7 @@ fn stand_still(defence: Defence) -> Outcome {
                 continue; // gives up
             }
             tokens -= if limited { 100 } else { 0 };
-            let later = if defence.jitter {
-                rng.u64(1..=8 << attempt)
-            } else {
-                1
-            };
+            let later = later(defence.jitter, attempt, &mut rng);
             due.entry(now + later).or_default().push(attempt + 1);
         }
         if now + 100 >= RUN_TICKS {
@@ -354,6 +359,22 @@ mod tests {
             assert_eq!((outcome.good_percent, outcome.whole_again), (0, None));
             assert_eq!(outcome.late, 100 * SERVE_PER_TICK, "busy, all in vain");
         }
+    }
+
+    #[test]
+    fn the_jitter_that_does_not_help_spreads_the_tries() {
+        let mut rng = Rng::with_seed(3);
+        for attempt in 1..TRIES {
+            let seen: std::collections::BTreeSet<u64> =
+                (0..2_000).map(|_| later(true, attempt, &mut rng)).collect();
+            assert!(seen.into_iter().eq(1..=8 << attempt));
+        }
+    }
+
+    #[test]
+    fn without_retries_all_is_well_2_9_seconds_after_the_standstill() {
+        let well = outcome("no retries").whole_again;
+        assert_eq!(well, Some(STANDS_STILL.end + 29));
     }
 
     #[test]
