@@ -1,11 +1,11 @@
 //! Reliability, availability and durability: three numbers of the same machines.
 //!
 //! First 200 machines of each of three kinds, watched for a year. Look at the first
-//! two: they are available for the same share of the time, and a job of a day hardly
-//! ever ends on one and nearly always on the other. The third never stops and loses
-//! what it keeps. Then two machines instead of one, in six ways, over 2,000 years:
-//! look at what a second machine is worth when the switch fails, when each is too
-//! busy to carry all, and when both fail together.
+//! two: they are available for the same share of the time, and a job of a day seldom
+//! ends on one and nearly always on the other. The third never stops and loses a
+//! tenth of what it keeps. Then two machines instead of one, in six ways, over 2,000
+//! years: look at what a second machine is worth when the switch fails, when each is
+//! too busy to carry all, and when both fail together.
 //!
 //! Simplified: times to failure and to repair are exponential, machines fail
 //! independently unless the line says otherwise, and a failure is noticed at once.

@@ -4,8 +4,8 @@
 //! request may not be safe to repeat, time may be up, or the budget may be spent,
 //! which all requests of a client share. Then the waits that six rules choose.
 //!
-//! The rules are those of M. Brooker's article of 2015 and of its simulator, which
-//! starts with twice the base.
+//! The rules with jitter are those of M. Brooker's article of 2015 and of its
+//! simulator, which starts with twice the base.
 //! Simplified: an attempt takes no time except where the story says so.
 
 use fastrand::Rng;
@@ -224,11 +224,11 @@ fn transcript() -> Vec<(String, Why, u32)> {
 }
 
 fn main() {
-    println!("                       what came, + ms waited    ends as    tokens");
+    println!("                       what came, + ms waited      ends as    tokens");
     for (case, (line, why, tenths)) in CASES.iter().zip(transcript()) {
         let tokens = f64::from(tenths) / 10.0;
         let why = format!("{why:?}");
-        println!("{:<22} {line:<25} {why:<11}{tokens:>4.1}", case.name);
+        println!("{:<22} {line:<27} {why:<11}{tokens:>4.1}", case.name);
     }
     println!("\nms to wait after failure       1     2     3     4     5     6");
     for (name, rule) in RULES {
