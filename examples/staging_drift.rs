@@ -345,9 +345,10 @@ mod tests {
     }
 
     #[test]
-    fn an_index_made_by_hand_and_a_missing_constraint_are_found() {
+    fn an_index_made_by_hand_and_a_missing_constraint_are_found_in_sorted_order() {
         let (one, other) = (staging().expect("one"), production().expect("one"));
-        let found = report(&one, &other, &RULES, 100);
+        let found = report(&one, &other, &RULES, 130);
+        assert!(found.is_sorted());
         let names = ["schema.purchase.by_customer", "schema.purchase.note"];
         for wanted in names {
             let is = |finding: &Finding| match finding {

@@ -259,6 +259,13 @@ mod tests {
             outcome("canary 10 %, roll back").found,
             [true, false, false]
         );
+        let large = Request {
+            accent: false,
+            large: true,
+            gift: false,
+        };
+        let wrong_price = canary(&vec![large; 1_000], 100, 5);
+        assert_eq!((wrong_price.hurt, wrong_price.found[0]), (1_000, false));
     }
 
     #[test]
