@@ -5,7 +5,8 @@
 //! staging comes to hold production's settings, a column is a guard, and a number
 //! is what the job did to customers who exist: rows deleted + mails sent. A dash
 //! is a job that started and met staging's own data only. A guard stops what it
-//! can see, so each column stops one row more.
+//! can see, so each column stops one row more. No guard stops the last row: it
+//! believes the environment's name, and that was copied too.
 //!
 //! Simplified: the secrets here are invented and printed in the source. Real ones
 //! come from a secret store. A database is a line that says whose it is.
@@ -14,7 +15,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// A value that no log shows: `Debug` and `Display` print asterisks.
+/// A value that no log shows: `Debug` prints asterisks, and there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 struct Secret(String);
 
@@ -94,8 +95,8 @@ const KEYS: [(&str, Kind); 5] = [
 type Config = BTreeMap<&'static str, (Value, Origin)>;
 
 // ANCHOR: layers
-/// Later layers win. Every mistake is reported, not only the first, and none
-/// repeats the value of a secret.
+/// Later layers win. Every mistake is reported, not only the first. None repeats
+/// what a secret is set to, or a line that may be one.
 fn load(
     defaults: &[(&str, &str)],
     (file, text): (&str, &str),
@@ -118,7 +119,7 @@ fn load(
         match line.split_once('=') {
             Some((key, raw)) => set(key.trim(), raw.trim(), origin),
             None if line.is_empty() => (),
-            None => set(line, "", origin),
+            None => set("a line without =", "", origin),
         }
     }
     for (name, raw) in variables {
@@ -269,6 +270,16 @@ fn leaks() -> Vec<Leak> {
         ("host points elsewhere", DEFAULTS, {
             GOOD.replace("db.stag.example", "db-copy.example")
         }),
+        ("all copied, the name too", DEFAULTS, {
+            let all = [
+                ("environment", "production"),
+                ("db.host", "db.prod.example"),
+                ("db.password", PROD_DB),
+                ("mail.key", PROD_MAIL),
+            ];
+            all.map(|(key, value)| format!("{key} = {value}\n"))
+                .concat()
+        }),
     ]
 }
 
@@ -361,7 +372,7 @@ mod tests {
 
     #[test]
     fn an_error_names_key_layer_and_line_and_all_come_at_once() {
-        let wrong = "db.hots = x\n\npool.size = ten\nmail.key\n";
+        let wrong = "db.hots = x\n\npool.size = ten\nmail.key =\n";
         let errors = load(&[], ("s.conf", wrong), &[("APP_POOL_SIZE", "101")]);
         let errors = errors.expect_err("four mistakes");
         assert_eq!(errors[0], "s.conf:1: db.hots: no such setting");
@@ -383,6 +394,17 @@ mod tests {
     }
 
     #[test]
+    fn no_error_repeats_a_secret_not_even_where_the_equals_sign_is_missing() {
+        for wrong in ["mail.key stag:mail:c0ffee", "db.password = c0ffee\nx"] {
+            let errors = load(&[], ("s.conf", wrong), &[]).expect_err("mistakes");
+            assert!(!errors.concat().contains("c0ffee"), "{errors:?}");
+            assert!(errors
+                .concat()
+                .contains("a line without =: no such setting"));
+        }
+    }
+
+    #[test]
     fn the_unguarded_job_deletes_rows_and_mails_customers_of_production() {
         let (verdict, world) = attempt(&leaks()[1], Guard::None);
         assert_eq!(verdict, Ok(()));
@@ -390,15 +412,21 @@ mod tests {
     }
 
     #[test]
-    fn each_guard_stops_one_leak_more_and_none_stops_the_good_file() {
+    fn each_guard_stops_one_leak_more_and_none_stops_the_good_file_or_a_false_name()
+    {
         let stopped = |which| {
             let refused = |leak: &Leak| attempt(leak, which).0.is_err();
             leaks().iter().map(refused).collect::<Vec<bool>>()
         };
-        assert_eq!(stopped(Guard::None), [false; 4]);
-        assert_eq!(stopped(Guard::Label), [false, true, false, false]);
-        assert_eq!(stopped(Guard::Fingerprint), [false, true, true, false]);
-        assert_eq!(stopped(Guard::Marker), [false, true, true, true]);
+        assert_eq!(stopped(Guard::None), [false; 5]);
+        assert_eq!(stopped(Guard::Label), [false, true, false, false, false]);
+        assert_eq!(
+            stopped(Guard::Fingerprint),
+            [false, true, true, false, false]
+        );
+        assert_eq!(stopped(Guard::Marker), [false, true, true, true, false]);
+        let (_, world) = attempt(&leaks()[4], Guard::Marker);
+        assert_eq!((world.rows_deleted, world.mails_sent), (ROWS, REMINDERS));
     }
 
     #[test]
