@@ -41,11 +41,13 @@ impl Key<'_> {
         format!("u{user:016x}@d{:06x}.test", domain >> 40)
     }
 
-    /// As long as the old one, and with a 0 after the country, which no number in
-    /// use has: it cannot be dialled.
-    pub fn phone(&self, phone: &str) -> String {
-        let country = phone.get(..3).unwrap_or("+00");
-        format!("{country}0{:08}", self.number("phone", phone) % 100_000_000)
+    /// With a 0 after the country: a German or Austrian number loses its 0 there, so
+    /// nobody has this one. Italy's keep theirs. So another country gets no number
+    /// until somebody has looked up which of its numbers nobody has.
+    pub fn phone(&self, phone: &str) -> Option<String> {
+        let country = ["+49", "+43"].into_iter().find(|c| phone.starts_with(c))?;
+        let number = self.number("phone", phone) % 100_000_000;
+        Some(format!("{country}0{number:08}"))
     }
     // ANCHOR_END: contact
 
@@ -81,7 +83,7 @@ pub enum Rule {
     ShiftDays {
         customer: &'static str,
     },
-    /// Up to 5 % more or less, a different part for each row.
+    /// Up to 5 % (or 1 cent) more or less, a different part for each row.
     Jitter {
         row: &'static str,
     },
@@ -142,7 +144,7 @@ pub fn apply(rule: Rule, key: &Key, value: &Value, row: &Row) -> Value {
         }
         (Rule::Name, _) => Value::Text(key.name(&text)),
         (Rule::Email, _) => Value::Text(key.email(&text)),
-        (Rule::Phone, _) => Value::Text(key.phone(&text)),
+        (Rule::Phone, _) => key.phone(&text).map_or(Value::Null, Value::Text),
         (Rule::ShiftDays { customer }, Value::Integer(day)) => {
             let days = 1 + by("shift", customer) % SHIFT_DAYS_MAX; // never 0
             Value::Integer(day - days as i64)
