@@ -131,7 +131,7 @@ mod tests {
     fn only_the_coarsest_view_is_5_anonymous() {
         let customers = customers(26);
         let k = VIEWS.map(|(_, view)| Groups::of(&customers, view).k());
-        assert!(k[1..5].iter().all(|k| *k < 5), "{k:?}");
+        assert!(k[..5].iter().all(|k| *k < 5), "{k:?}");
         assert!(k[5] >= 5, "{k:?}");
     }
 
