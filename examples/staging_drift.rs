@@ -335,6 +335,42 @@ mod tests {
     }
 
     #[test]
+    fn a_count_that_one_side_lacks_is_drift() {
+        let rules = [rule("rows.*", How::AtLeastPercent(10), "size", 999)];
+        let one = snapshot(&[("rows.t", "9000")]);
+        assert_eq!(report(&one, &snapshot(&[]), &rules, 0).len(), 1);
+        assert_eq!(report(&snapshot(&[]), &one, &rules, 0).len(), 1);
+    }
+
+    #[test]
+    fn the_first_rule_that_fits_decides_so_one_for_everything_silences_all() {
+        let (one, other) = (staging().expect("one"), production().expect("one"));
+        let all = || rule("*", How::MayDiffer, "too much noise", 999);
+        assert_eq!(report(&one, &other, &[all()], 130), []);
+        let credentials = rule("credential.*", How::MustDiffer, "own", 999);
+        let found = report(&one, &other, &[credentials, all()], 130);
+        let name = "credential.search".into();
+        let what = "equal, must differ".into();
+        assert_eq!(found, [Finding::Drift { name, what }]);
+    }
+
+    #[test]
+    fn a_finding_says_which_side_has_what() {
+        let one = snapshot(&[("a", "1"), ("here", "x")]);
+        let other = snapshot(&[("a", "2"), ("there", "x")]);
+        let drift = |name: &str, what: &str| Finding::Drift {
+            name: name.into(),
+            what: what.into(),
+        };
+        let expected = [
+            drift("a", "1, production 2"),
+            drift("here", "only in staging"),
+            drift("there", "only in production"),
+        ];
+        assert_eq!(report(&one, &other, &[], 0), expected);
+    }
+
+    #[test]
     fn a_rule_that_nothing_needs_is_reported() {
         let one = snapshot(&[("a", "1")]);
         let rules = [rule("a", How::MayDiffer, "once", 999)];

@@ -269,6 +269,29 @@ mod tests {
     }
 
     #[test]
+    fn a_canary_stops_after_five_errors_and_the_time_that_a_roll_back_takes() {
+        let accent = Request {
+            accent: true,
+            large: false,
+            gift: false,
+        };
+        assert_eq!(canary(&vec![accent.clone(); 100], 100, 7).hurt, 5 + 7);
+        assert_eq!(canary(&vec![accent.clone(); 100], 100, 0).hurt, 5);
+        assert!(!canary(&vec![accent; 4], 100, 0).found[0]);
+    }
+
+    #[test]
+    fn a_canary_gets_its_percentage_of_the_requests() {
+        let large = Request {
+            accent: false,
+            large: true,
+            gift: false,
+        };
+        let hurt = |percent| canary(&vec![large.clone(); 10_000], percent, 0).hurt;
+        assert!((70..130).contains(&hurt(1)) && (900..1_100).contains(&hurt(10)));
+    }
+
+    #[test]
     fn a_small_canary_learns_late_and_a_flag_hurts_fewer_than_a_roll_back() {
         let ways = ["canary 1 %, roll back", "everybody, flag off"];
         let [one, flag] = ways.map(outcome);

@@ -278,6 +278,29 @@ mod tests {
     }
 
     #[test]
+    fn what_differed_before_differs_after_also_two_mail_domains() {
+        let (from, to) = (production(400, 8).expect("one"), empty().expect("one"));
+        copy(&from, &to, &KEY).expect("a copy");
+        for column in ["id", "name", "email", "phone"] {
+            let query = format!("SELECT count(DISTINCT {column}) FROM customer");
+            let [old, new] = [&from, &to].map(|db| ask(db, &query).expect("one"));
+            assert_eq!(old, new, "{column}");
+        }
+        let [old, new] = [&from, &to].map(|db| bodies(db).expect("bodies"));
+        let different = |texts: Vec<String>| BTreeSet::from_iter(texts).len();
+        assert_eq!(different(old), different(new));
+        let domains = (0..100).map(|n| KEY.email(&format!("a@{n}.example")));
+        let domains = domains.map(|email| email.split('@').skip(1).collect());
+        assert_eq!(different(domains.collect()), 100);
+    }
+
+    #[test]
+    fn kinds_are_kept_apart_also_where_their_ends_meet() {
+        assert_ne!(KEY.number("customer", "7"), KEY.number("purchase", "7"));
+        assert_ne!(KEY.number("ab", "c"), KEY.number("a", "bc"));
+    }
+
+    #[test]
     fn pseudonyms_of_addresses_and_numbers_are_such_as_nobody_has() {
         let (_, to) = pair(5, &KEY);
         for (column, cell) in cells(&to).expect("cells") {
