@@ -1,0 +1,216 @@
+//! Carries a plan out in virtual time, a minute its unit.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::plan::{Artifact, Plan, Work};
+
+/// A stage that takes longer has hung, and is ended.
+pub const TIMEOUT_MINUTES_MAX: u64 = 30;
+
+// ANCHOR: status
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Status {
+    Waiting,   // for what it needs, or for a worker
+    Running,   // until the minute in `ended`
+    Asking,    // a person, who has not answered yet
+    Passed,    // and only now may others begin
+    Failed,    // it ran and said no, or hung
+    Cancelled, // it ran, and another failed: we do not know what it would say
+    Skipped,   // it never ran
+}
+// ANCHOR_END: status
+
+/// SHA-256 of the content: a name that only this content has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Hash(pub [u8; 32]);
+
+// ANCHOR: store
+#[derive(Clone, Debug, Default)]
+pub struct Store(pub BTreeMap<Hash, Vec<u8>>);
+
+impl Store {
+    pub fn put(&mut self, content: Vec<u8>) -> Hash {
+        let hash = Hash(Sha256::digest(&content).into());
+        self.0.insert(hash, content);
+        hash
+    }
+
+    /// None if it is not there, or is no longer what was put there.
+    pub fn get(&self, hash: Hash) -> Option<&[u8]> {
+        let content = self.0.get(&hash)?;
+        (Sha256::digest(content)[..] == hash.0).then_some(content)
+    }
+}
+// ANCHOR_END: store
+
+#[derive(Clone, Debug)]
+pub struct Record {
+    pub status: Status,
+    pub began: u64,
+    pub ended: u64,
+    pub artifact: Option<Hash>, // that it made or was given
+    pub approved_by: Option<&'static str>,
+}
+
+#[derive(Clone, Copy)]
+pub struct Settings {
+    pub workers: usize,
+    pub fail_fast: bool,
+    pub author: &'static str, // of the change
+}
+
+#[derive(Debug, PartialEq)]
+pub enum Refusal {
+    NobodyAsks,
+    OwnChange,
+}
+
+pub struct Run<'a> {
+    plan: &'a Plan,
+    settings: Settings,
+    now: u64,
+    pub records: Vec<Record>,
+    pub store: Store,
+}
+
+impl<'a> Run<'a> {
+    pub fn new(plan: &'a Plan, settings: Settings) -> Self {
+        let record = Record {
+            status: Status::Waiting,
+            began: 0,
+            ended: 0,
+            artifact: None,
+            approved_by: None,
+        };
+        let records = vec![record; plan.stages.len()];
+        let store = Store::default();
+        Self {
+            plan,
+            settings,
+            now: 0,
+            records,
+            store,
+        }
+    }
+
+    // ANCHOR: engine
+    /// Lets time pass: whatever ends until then ends, and makes room for others.
+    pub fn advance_to(&mut self, minute: u64) {
+        self.start();
+        let next =
+            |run: &Self| run.in_status(Status::Running).map(|r| r.ended).min();
+        while let Some(end) = next(self).filter(|end| *end <= minute) {
+            self.now = end;
+            self.finish();
+            self.start();
+        }
+        self.now = minute.max(self.now);
+    }
+
+    fn start(&mut self) {
+        for &at in &self.plan.order {
+            let passed = |need: &usize| self.records[*need].status == Status::Passed;
+            let ready = self.plan.needs[at].iter().all(passed);
+            if self.records[at].status != Status::Waiting || !ready {
+                continue;
+            }
+            let busy = self.in_status(Status::Running).count();
+            let (status, ended) = match self.plan.stages[at].work {
+                Work::Approval => (Status::Asking, self.now),
+                Work::Run { .. } if busy >= self.settings.workers => continue,
+                Work::Run { minutes, .. } => {
+                    let minutes = minutes.min(TIMEOUT_MINUTES_MAX);
+                    (Status::Running, self.now + minutes)
+                }
+            };
+            let record = &mut self.records[at];
+            (record.status, record.began, record.ended) = (status, self.now, ended);
+        }
+    }
+
+    fn finish(&mut self) {
+        let mut failed = false;
+        for at in 0..self.records.len() {
+            let record = &self.records[at];
+            if record.status == Status::Running && record.ended == self.now {
+                let passed = self.passes(at) && self.handle_artifact(at);
+                let end = [Status::Failed, Status::Passed][usize::from(passed)];
+                self.records[at].status = end;
+                failed |= !passed;
+            }
+        }
+        let stop = failed && self.settings.fail_fast;
+        for &at in &self.plan.order {
+            let bad = |need: &usize| {
+                use Status::{Cancelled, Failed, Skipped};
+                matches!(self.records[*need].status, Failed | Cancelled | Skipped)
+            };
+            let blocked = self.plan.needs[at].iter().any(bad);
+            let now = self.now;
+            let record = &mut self.records[at];
+            match record.status {
+                Status::Running if stop => record.status = Status::Cancelled,
+                Status::Asking if stop => record.status = Status::Skipped,
+                Status::Waiting if stop || blocked => {
+                    record.status = Status::Skipped;
+                    record.began = now;
+                }
+                _ => continue,
+            }
+            record.ended = now;
+        }
+    }
+
+    /// Says yes for a stage that asks. Nobody says yes to their own change.
+    pub fn approve(
+        &mut self,
+        stage: &str,
+        who: &'static str,
+    ) -> Result<(), Refusal> {
+        let named = |at: &usize| self.plan.stages[*at].name == stage;
+        let asks = |at: &usize| self.records[*at].status == Status::Asking;
+        let at = (0..self.records.len()).find(|at| named(at) && asks(at));
+        let record = &mut self.records[at.ok_or(Refusal::NobodyAsks)?];
+        if who == self.settings.author {
+            return Err(Refusal::OwnChange);
+        }
+        (record.status, record.ended) = (Status::Passed, self.now);
+        record.approved_by = Some(who);
+        Ok(())
+    }
+    // ANCHOR_END: engine
+
+    fn in_status(&self, status: Status) -> impl Iterator<Item = &Record> {
+        self.records.iter().filter(move |r| r.status == status)
+    }
+
+    fn passes(&self, at: usize) -> bool {
+        match self.plan.stages[at].work {
+            Work::Run { minutes, passes } => {
+                passes && minutes <= TIMEOUT_MINUTES_MAX
+            }
+            Work::Approval => true,
+        }
+    }
+
+    /// Few builds are reproducible: this one writes the time into what it makes.
+    fn handle_artifact(&mut self, at: usize) -> bool {
+        let artifact = match self.plan.stages[at].artifact {
+            Artifact::None => return true,
+            Artifact::Makes => {
+                let content = format!("program, built in minute {}", self.now);
+                Some(self.store.put(content.into_bytes()))
+            }
+            Artifact::Takes(maker) => {
+                let named = |s: &crate::plan::Stage| s.name == maker;
+                let maker = self.plan.stages.iter().position(named);
+                let hash = maker.and_then(|maker| self.records[maker].artifact);
+                hash.filter(|hash| self.store.get(*hash).is_some())
+            }
+        };
+        self.records[at].artifact = artifact;
+        artifact.is_some()
+    }
+}
