@@ -1,6 +1,6 @@
 //! Renaming a column while two releases serve: at once, or in steps.
 //!
-//! Look at `back to`, the roll-back: in the naive way it is what makes matters worse. In the
+//! Look at `back to`, the roll-back: in the naive way it makes matters worse. In the
 //! steps of expand and contract it works until the last one, which waits until
 //! nobody wants to go back.
 //!

@@ -13,6 +13,19 @@ const ALARM_ERRORS: u64 = 20;
 const ALARM_SECONDS: u64 = 60; // from the 20th error to the roll-back
 const SECONDS_MAX: u64 = 3_600;
 
+const BY_TEN: &[(u64, f64)] = &[
+    (0, 0.1),
+    (60, 0.2),
+    (120, 0.3),
+    (180, 0.4),
+    (240, 0.5),
+    (300, 0.6),
+    (360, 0.7),
+    (420, 0.8),
+    (480, 0.9),
+    (540, 1.0),
+];
+
 // ANCHOR: strategy
 #[derive(Clone, Copy, PartialEq)]
 enum Chosen {
@@ -28,18 +41,6 @@ struct Strategy {
     spare: u32,                   // servers needed beside the 100, and flags
 }
 
-const BY_TEN: &[(u64, f64)] = &[
-    (0, 0.1),
-    (60, 0.2),
-    (120, 0.3),
-    (180, 0.4),
-    (240, 0.5),
-    (300, 0.6),
-    (360, 0.7),
-    (420, 0.8),
-    (480, 0.9),
-    (540, 1.0),
-];
 const CAREFUL: &[(u64, f64)] = &[(0, 0.01), (600, 0.1), (1_200, 0.5), (1_800, 1.0)];
 
 const STRATEGIES: [Strategy; 5] = [

@@ -8,65 +8,13 @@
 //! Simplified: requests fail independently of each other, with one probability
 //! for all of them. Each share is counted in 2,000 seeded releases.
 
-mod fisher;
+mod judge;
 
-use fisher::{z, Counts, LnFactorials, Z_OF_1_PERCENT};
+use judge::{z, Canary, Counts, Decision, LnFactorials, Z_OF_1_PERCENT};
 
 const RELEASES: u32 = 2_000;
 const USUAL: f64 = 0.005; // of all requests fail
 const BASELINE_TIMES: u64 = 9; // requests to the old release for one to the new
-
-/// So many show nine of ten releases that fail four times as often.
-const REQUESTS_MIN: u64 = 1_000;
-
-// ANCHOR: release
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Decision {
-    Wait,
-    RollBack { p: f64 },
-    Promote,
-    TooFewRequests, // to have seen a bad release: silence is no proof
-}
-
-/// A canary that is looked at a fixed number of times, and rolls itself back.
-struct Canary {
-    new: Counts,
-    old: Counts,
-    looks: u32,
-    looks_max: u32,
-    level: f64, // of false alarms: at each look
-}
-
-impl Canary {
-    fn new(looks_max: u32, level: f64) -> Self {
-        let none = Counts::default();
-        Self {
-            new: none,
-            old: none,
-            looks: 0,
-            looks_max,
-            level,
-        }
-    }
-
-    /// Takes in what happened since the last look.
-    fn look(&mut self, ln: &LnFactorials, new: Counts, old: Counts) -> Decision {
-        self.new.add(new);
-        self.old.add(old);
-        self.looks += 1;
-        let p = ln.p_value(self.new, self.old);
-        if p <= self.level {
-            Decision::RollBack { p }
-        } else if self.looks < self.looks_max {
-            Decision::Wait
-        } else if self.new.requests < REQUESTS_MIN {
-            Decision::TooFewRequests
-        } else {
-            Decision::Promote
-        }
-    }
-}
-// ANCHOR_END: release
 
 /// How many of so many requests fail. Jumps from error to error.
 fn errors(requests: u64, rate: f64, rng: &mut fastrand::Rng) -> Counts {
@@ -222,6 +170,7 @@ fn name(decision: Decision) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use judge::REQUESTS_MIN;
 
     fn counts(requests: u64, errors: u64) -> Counts {
         Counts { requests, errors }

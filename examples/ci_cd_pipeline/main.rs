@@ -8,11 +8,9 @@
 //!
 //! Simplified: a stage is a length and an answer, and a worker takes any stage.
 
-mod plan;
-mod run;
+mod engine;
 
-use plan::{Artifact, Plan, PlanError, Stage, Work};
-use run::{Hash, Run, Settings, Status};
+use engine::{Artifact, Hash, Plan, PlanError, Run, Settings, Stage, Status, Work};
 
 // ANCHOR: stages
 fn stages(asks: bool) -> Vec<Stage> {

@@ -2,7 +2,7 @@
 //! every minute, and knows of no events.
 
 use super::*;
-use run::Refusal;
+use engine::{Record, Refusal};
 
 const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
 const END: u64 = 120;
@@ -101,7 +101,7 @@ fn the_engine_does_what_a_model_does_that_looks_at_all_stages_every_minute() {
             approve_all(&mut run);
         }
         run.advance_to(END);
-        let since = |r: &run::Record| (r.status, r.ended);
+        let since = |r: &Record| (r.status, r.ended);
         let ours: Vec<_> = run.records.iter().map(since).collect();
         assert_eq!(ours, model(&plan, set, &asked), "seed {seed}");
         for (status, _) in ours {
@@ -125,7 +125,7 @@ fn no_stage_begins_before_what_it_needs_has_passed() {
         for minute in 0..END {
             run.advance_to(minute);
             approve_all(&mut run);
-            let running = |r: &&run::Record| r.status == Status::Running;
+            let running = |r: &&Record| r.status == Status::Running;
             let busy = run.records.iter().filter(running).count();
             assert!(busy <= set.workers, "seed {seed}");
         }
@@ -223,7 +223,7 @@ fn an_unknown_need_a_name_twice_and_too_many_stages_are_errors() {
     assert_eq!(error(unknown), "a needs b, which is not here");
     let twice = vec![Stage::run("a", 1, &[]), Stage::run("a", 2, &[])];
     assert_eq!(error(twice), "two stages are called a");
-    let names: Vec<&str> = (0..=plan::STAGES_MAX).map(|_| "a").collect();
+    let names: Vec<&str> = (0..=engine::STAGES_MAX).map(|_| "a").collect();
     let many = names.iter().map(|name| Stage::run(name, 1, &[])).collect();
     assert_eq!(error(many), "101 stages, and 100 is the limit");
 }
@@ -278,7 +278,7 @@ fn a_stage_that_hangs_is_ended_and_fails() {
     let mut run = Run::new(&plan, SETTINGS);
     run.advance_to(10_000);
     assert_eq!(run.records[0].status, Status::Failed);
-    assert_eq!(run.records[0].ended, run::TIMEOUT_MINUTES_MAX);
+    assert_eq!(run.records[0].ended, engine::TIMEOUT_MINUTES_MAX);
     assert_eq!(run.records[1].status, Status::Skipped);
 }
 

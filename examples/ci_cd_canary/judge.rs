@@ -1,4 +1,4 @@
-//! Is the difference of two error rates more than luck?
+//! Is the difference of two error rates more than luck, and what to do if it is?
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Counts {
@@ -73,6 +73,58 @@ pub fn z(canary: Counts, baseline: Counts) -> f64 {
 }
 pub const Z_OF_1_PERCENT: f64 = 2.326;
 // ANCHOR_END: z
+
+/// So many show nine of ten releases that fail four times as often.
+pub const REQUESTS_MIN: u64 = 1_000;
+
+// ANCHOR: release
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Decision {
+    Wait,
+    RollBack { p: f64 },
+    Promote,
+    TooFewRequests, // to have seen a bad release: silence is no proof
+}
+
+/// A canary that is looked at a fixed number of times, and rolls itself back.
+pub struct Canary {
+    pub new: Counts,
+    pub old: Counts,
+    pub looks: u32,
+    looks_max: u32,
+    level: f64, // of false alarms: at each look
+}
+
+impl Canary {
+    pub fn new(looks_max: u32, level: f64) -> Self {
+        let none = Counts::default();
+        Self {
+            new: none,
+            old: none,
+            looks: 0,
+            looks_max,
+            level,
+        }
+    }
+
+    /// Takes in what happened since the last look.
+    pub fn look(&mut self, ln: &LnFactorials, new: Counts, old: Counts) -> Decision {
+        self.new.add(new);
+        self.old.add(old);
+        self.looks += 1;
+        let p = ln.p_value(self.new, self.old);
+        if p <= self.level {
+            Decision::RollBack { p }
+        } else if self.looks < self.looks_max {
+            Decision::Wait
+        } else if self.new.requests < REQUESTS_MIN {
+            Decision::TooFewRequests
+        } else {
+            Decision::Promote
+        }
+    }
+}
+// ANCHOR_END: release
 
 #[cfg(test)]
 mod tests {
