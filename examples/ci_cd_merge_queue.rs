@@ -89,14 +89,14 @@ impl Branch {
     }
 }
 
-fn branches(seed: u64, minutes_between: u64) -> VecDeque<Branch> {
+fn branches(seed: u64, minutes_between: u64, functions: u32) -> VecDeque<Branch> {
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut ready = 0;
     let branch = |author| {
         ready += rng.u64(1..2 * minutes_between);
         Branch {
             author,
-            function: rng.u32(..FUNCTIONS),
+            function: rng.u32(..functions),
             changes: rng.u8(..5) == 0,
             began: u64::saturating_sub(ready, rng.u64(..BRANCH_MINUTES_MAX)),
             ready,
@@ -215,15 +215,15 @@ fn main() {
         let rows = [
             (
                 "green branches",
-                green_branches(branches(1, minutes_between)),
+                green_branches(branches(1, minutes_between, FUNCTIONS)),
             ),
             (
                 "a queue, one by one",
-                queue(branches(1, minutes_between), 1),
+                queue(branches(1, minutes_between, FUNCTIONS), 1),
             ),
             (
                 "a queue, up to eight",
-                queue(branches(1, minutes_between), 8),
+                queue(branches(1, minutes_between, FUNCTIONS), 8),
             ),
         ];
         for (name, report) in rows {
@@ -271,7 +271,7 @@ mod tests {
                 let mut queue = Queue {
                     now: 10_000,
                     history: vec![(0, Repository::default())],
-                    waiting: branches(seed, 15),
+                    waiting: branches(seed, 15, FUNCTIONS),
                     report: Report::default(),
                 };
                 while !queue.waiting.is_empty() {
@@ -280,8 +280,10 @@ mod tests {
                     queue.test(&batch);
                 }
                 assert!(queue.history.iter().all(|(_, main)| main.tests_pass()));
-                let changes =
-                    branches(seed, 15).iter().filter(|b| !b.changes).count();
+                let changes = branches(seed, 15, FUNCTIONS)
+                    .iter()
+                    .filter(|b| !b.changes)
+                    .count();
                 let main = &queue.history[queue.history.len() - 1].1;
                 assert_eq!(main.calls.len(), changes);
             }
@@ -291,7 +293,7 @@ mod tests {
     #[test]
     fn green_branches_break_main_more_often_the_more_there_are() {
         let mean = |minutes| {
-            let red = |seed| green_branches(branches(seed, minutes)).red;
+            let red = |seed| green_branches(branches(seed, minutes, FUNCTIONS)).red;
             (0..10).map(red).sum::<u32>()
         };
         let (seldom, often) = (mean(60), mean(15));
@@ -300,11 +302,20 @@ mod tests {
 
     #[test]
     fn one_by_one_falls_behind_when_changes_come_faster_than_tests_end() {
-        let one = queue(branches(1, 15), 1);
-        let eight = queue(branches(1, 15), 8);
+        let one = queue(branches(1, 15, FUNCTIONS), 1);
+        let eight = queue(branches(1, 15, FUNCTIONS), 8);
         assert!(one.hours > 10.0 && eight.hours < 2.0, "{one:?} {eight:?}");
         assert!(eight.runs < one.runs, "{one:?} {eight:?}");
-        let rare = queue(branches(1, 60), 1);
+        let rare = queue(branches(1, 60, FUNCTIONS), 1);
         assert!(rare.hours < 1.5, "{rare:?}");
+    }
+
+    #[test]
+    fn batches_do_not_help_where_a_fifth_of_the_functions_makes_conflicts_frequent()
+    {
+        let few = |batch_max| queue(branches(1, 15, FUNCTIONS / 5), batch_max);
+        let (one, eight) = (few(1), few(8));
+        assert!(one.hours > 10.0 && eight.hours > 10.0, "{one:?} {eight:?}");
+        assert!(eight.runs > one.runs, "{one:?} {eight:?}");
     }
 }

@@ -162,4 +162,39 @@ mod tests {
         let p = ln.p_value(counts(4, 4), counts(4, 0));
         assert!((p - 1.0 / 70.0).abs() < 1e-12);
     }
+
+    /// The share of good releases with an alarm, exactly: each pair of counts
+    /// times its probability.
+    fn false_alarms(rate: f64, alarm: impl Fn(Counts, Counts) -> bool) -> f64 {
+        let (n, m) = (20, 180);
+        let ln = LnFactorials::up_to(n + m);
+        let chance = |of: u64, errors: u64| {
+            let passes = (of - errors) as f64;
+            let ln = ln.ln_choose(of, errors);
+            (ln + errors as f64 * rate.ln() + passes * (1.0 - rate).ln()).exp()
+        };
+        let mut all = 0.0;
+        for new in 0..=n {
+            for old in 0..=m {
+                if alarm(counts(n, new), counts(m, old)) {
+                    all += chance(n, new) * chance(m, old);
+                }
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn fishers_false_alarms_stay_below_the_level_and_those_of_two_proportions_do_not(
+    ) {
+        let ln = LnFactorials::up_to(200);
+        for rate in [0.001, 0.005, 0.02, 0.1, 0.5] {
+            let fisher = false_alarms(rate, |n, o| ln.p_value(n, o) <= 0.01);
+            assert!(fisher <= 0.01, "{rate}: {fisher}");
+        }
+        for rate in [0.005, 0.02, 0.1] {
+            let two = false_alarms(rate, |n, o| z(n, o) > Z_OF_1_PERCENT);
+            assert!(two > 0.015, "{rate}: {two}");
+        }
+    }
 }

@@ -23,7 +23,7 @@ pub struct Stage {
     pub name: &'static str,
     pub needs: Vec<&'static str>,
     pub work: Work,
-    /// What it leaves behind, or the stage whose artifact it is given.
+    /// What it leaves behind, is given, or shows to users.
     pub artifact: Artifact,
 }
 
@@ -31,7 +31,8 @@ pub struct Stage {
 pub enum Artifact {
     None,
     Makes,
-    Takes(&'static str),
+    Takes(&'static str), // from that stage
+    Ships(&'static str), // to a few users while it runs, to all if it passes
 }
 // ANCHOR_END: stage
 
@@ -69,6 +70,14 @@ impl Stage {
         }
         let artifact = Artifact::Takes(maker);
         Self { artifact, ..self }
+    }
+
+    pub fn ships(self, maker: &'static str) -> Self {
+        let artifact = Artifact::Ships(maker);
+        Self {
+            artifact,
+            ..self.takes(maker)
+        }
     }
 }
 
@@ -233,6 +242,7 @@ pub struct Run<'a> {
     now: u64,
     pub records: Vec<Record>,
     pub store: Store,
+    pub live: Option<Hash>, // what users get
 }
 
 impl<'a> Run<'a> {
@@ -252,6 +262,7 @@ impl<'a> Run<'a> {
             now: 0,
             records,
             store,
+            live: None,
         }
     }
 
@@ -359,6 +370,7 @@ impl<'a> Run<'a> {
         }
     }
 
+    // ANCHOR: artifact
     /// Few builds are reproducible: this one writes the time into what it makes.
     fn handle_artifact(&mut self, at: usize) -> bool {
         let artifact = match self.plan.stages[at].artifact {
@@ -367,14 +379,34 @@ impl<'a> Run<'a> {
                 let content = format!("program, built in minute {}", self.now);
                 Some(self.store.put(content.into_bytes()))
             }
-            Artifact::Takes(maker) => {
-                let named = |s: &Stage| s.name == maker;
-                let maker = self.plan.stages.iter().position(named);
-                let hash = maker.and_then(|maker| self.records[maker].artifact);
+            Artifact::Takes(maker) | Artifact::Ships(maker) => {
+                let hash = self.artifact_of(maker);
                 hash.filter(|hash| self.store.get(*hash).is_some())
             }
         };
         self.records[at].artifact = artifact;
+        if matches!(self.plan.stages[at].artifact, Artifact::Ships(_)) {
+            self.live = artifact.or(self.live);
+        }
         artifact.is_some()
+    }
+
+    /// What a few users get. When the stage ends, however it ends, they get what
+    /// is live: nobody has to do anything to roll back.
+    pub fn canary(&self) -> Option<Hash> {
+        let running = |r: &Record| r.status == Status::Running;
+        let pairs = self.plan.stages.iter().zip(&self.records);
+        let mut running = pairs.filter(|(_, record)| running(record));
+        let shipped = running.find_map(|(stage, _)| match stage.artifact {
+            Artifact::Ships(maker) => self.artifact_of(maker),
+            _ => None,
+        });
+        shipped.filter(|hash| self.store.get(*hash).is_some())
+    }
+    // ANCHOR_END: artifact
+
+    fn artifact_of(&self, stage: &str) -> Option<Hash> {
+        let at = self.plan.stages.iter().position(|s| s.name == stage)?;
+        self.records[at].artifact
     }
 }

@@ -4,7 +4,8 @@
 //!
 //! Look at the two charts, a character a minute: `=` runs, `?` asks a person,
 //! `x` failed, `c` was cancelled, `-` was skipped. The approval is all that tells
-//! delivery from deployment. Then look at what is tested and what is shipped.
+//! delivery from deployment. Then look at what is tested and what is shipped, and
+//! at what users get when the canary, production's first minutes, goes wrong.
 //!
 //! Simplified: a stage is a length and an answer, and a worker takes any stage.
 
@@ -20,7 +21,7 @@ fn stages(asks: bool) -> Vec<Stage> {
         Stage::run("unit", 4, &[]).takes("build"),
         Stage::run("browser", 7, &[]).takes("build"),
         Stage::run("staging", 3, &["lint", "unit", "browser"]).takes("build"),
-        Stage::run("production", 2, &["staging"]).takes("build"),
+        Stage::run("production", 2, &["staging"]).ships("build"),
     ];
     if asks {
         stages.insert(5, Stage::approval("approval", &["staging"]));
@@ -123,6 +124,21 @@ fn main() -> Result<(), PlanError> {
         let [tested, live] = ["staging", "production"]
             .map(|stage| short(shipped(&plan, stage, &run)));
         println!("  {name:<13} {tested:<19} {live}");
+    }
+    println!("\nproduction      before    a few users   everyone after");
+    for (name, stages) in [
+        ("all is well", stages(false)),
+        ("errors", failing("production")),
+    ] {
+        let plan = Plan::new(stages)?;
+        let mut run = Run::new(&plan, SETTINGS);
+        run.live = Some(run.store.put(b"the release before".to_vec()));
+        let before = run.live;
+        run.advance_to(14);
+        let few = run.canary();
+        run.advance_to(60);
+        let [before, few, after] = [before, few, run.live].map(short);
+        println!("  {name:<13} {before}  {few:<13} {after}");
     }
     let mut knot = stages(false);
     knot[0].needs.push("staging");

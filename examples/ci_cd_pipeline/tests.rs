@@ -309,3 +309,29 @@ fn an_artifact_that_somebody_changed_is_not_shipped() {
     assert_eq!(run.records[2].status, Status::Failed);
     assert_eq!(run.records[5].status, Status::Skipped);
 }
+
+#[test]
+fn a_canary_that_fails_or_is_cancelled_leaves_the_former_release_live() {
+    let mut cancelled = stages(false);
+    let mut fails = Stage::run("load test", 1, &["staging"]);
+    fails.work = Work::Run {
+        minutes: 1,
+        passes: false,
+    };
+    cancelled.push(fails);
+    let all = [stages(false), failing("production"), cancelled];
+    for (stages, is_new) in all.into_iter().zip([true, false, false]) {
+        let plan = Plan::new(stages).expect("a plan");
+        let mut run = Run::new(&plan, SETTINGS);
+        run.live = Some(run.store.put(b"the release before".to_vec()));
+        let before = run.live;
+        run.advance_to(12);
+        assert_eq!((run.live, run.canary()), (before, None));
+        run.advance_to(13);
+        let new = run.records[0].artifact;
+        assert_eq!((run.live, run.canary()), (before, new));
+        run.advance_to(60);
+        let after = [before, new][usize::from(is_new)];
+        assert_eq!((run.live, run.canary()), (after, None));
+    }
+}
