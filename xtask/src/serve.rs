@@ -36,7 +36,14 @@ const QUIET: Duration = Duration::from_millis(40);
 
 /// What pages are made of; a change anywhere else rebuilds nothing.
 pub fn watched() -> impl Iterator<Item = &'static str> {
-    const OTHERS: [&str; 5] = ["src", "examples", "theme", "assets", "book.toml"];
+    const OTHERS: [&str; 6] = [
+        "src",
+        "examples",
+        "theme",
+        "assets",
+        "book.toml",
+        ".github", // a chapter shows the workflows
+    ];
     OTHERS.into_iter().chain(PACKAGES)
 }
 

@@ -419,6 +419,22 @@ fn anchors_come_in_pairs_and_once() {
     ]);
 }
 
+#[test]
+fn an_anchor_in_a_workflow_is_mended_by_a_comment_of_yaml() {
+    let book = Book::fine();
+    book.write(
+        ".github/workflows/ci.yml",
+        "# ANCHOR: jobs\njobs: {}\n# ANCHOR_END: lone\n",
+    );
+    book.add("```yaml\n{{#include ../../.github/workflows/ci.yml:jobs}}\n```");
+    book.finds(&[
+        ".github/workflows/ci.yml:1: anchor \"jobs\" is never closed: \
+         add `# ANCHOR_END: jobs` after its part",
+        ".github/workflows/ci.yml:3: ANCHOR_END of \"lone\" without its beginning: \
+         add `# ANCHOR: lone` above",
+    ]);
+}
+
 // ---- fences and the Rust in them
 
 #[test]

@@ -104,6 +104,9 @@ fn wait(
 #[test]
 fn a_change_is_told_to_the_page_and_is_on_it() {
     let book = SmallBook::new();
+    book.write(".github/workflows/ci.yml", "jobs: {}\n");
+    let shown = "```yaml\n{{#include ../../.github/workflows/ci.yml}}\n```\n\n## Terms";
+    book.edit("src/part/one.md", "## Terms", shown);
     let server = Server::start(&book);
     assert!(server.get("/part/one.html").contains("Good words."));
     let mut builds = server.builds();
@@ -113,8 +116,12 @@ fn a_change_is_told_to_the_page_and_is_on_it() {
     assert!(server.get("/part/one.html").contains("Better words."));
     // A program that a chapter shows is a part of the page too.
     book.edit("examples/one_program.rs", "\"one\"", "\"another\"");
-    wait(&mut builds, second, Option::is_none);
+    let third = wait(&mut builds, second, Option::is_none);
     assert!(server.get("/part/one.html").contains("another"));
+    // So is a workflow.
+    book.edit(".github/workflows/ci.yml", "jobs: {}", "jobs: [test]");
+    wait(&mut builds, third, Option::is_none);
+    assert!(server.get("/part/one.html").contains("jobs: [test]"));
 }
 
 #[test]

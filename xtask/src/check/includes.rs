@@ -353,8 +353,21 @@ fn has(text: &str) -> String {
     }
 }
 
+/// What begins a comment in a file, for a message that says what to write there.
+fn comment(path: &Path) -> &'static str {
+    let extension = path.extension().unwrap_or_default();
+    match ["yml", "yaml", "toml", "sh"]
+        .iter()
+        .any(|one| extension == *one)
+    {
+        true => "#",
+        false => "//",
+    }
+}
+
 /// Finds anchors that are not closed, not opened, or there twice.
 fn check_anchors(path: &Path, text: &str, findings: &mut Vec<Finding>) {
+    let comment = comment(path);
     let mut opened: BTreeMap<&str, usize> = BTreeMap::new();
     let mut closed: BTreeSet<&str> = BTreeSet::new();
     let mut say = |line, message| findings.push(Finding::new(path, line, message));
@@ -377,7 +390,7 @@ fn check_anchors(path: &Path, text: &str, findings: &mut Vec<Finding>) {
                     number,
                     format!(
                         "ANCHOR_END of \"{name}\" without its beginning: \
-                         add `// ANCHOR: {name}` above"
+                         add `{comment} ANCHOR: {name}` above"
                     ),
                 );
             }
@@ -389,7 +402,8 @@ fn check_anchors(path: &Path, text: &str, findings: &mut Vec<Finding>) {
             say(
                 number,
                 format!(
-                    "anchor \"{name}\" is never closed: add `// ANCHOR_END: {name}` after its part"
+                    "anchor \"{name}\" is never closed: \
+                     add `{comment} ANCHOR_END: {name}` after its part"
                 ),
             );
         }
