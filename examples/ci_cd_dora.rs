@@ -203,6 +203,15 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_takes_a_look_for_each_halving_and_one_more_and_so_does_the_next() {
+        let commits = [(10, true), (20, false), (30, true), (40, false)];
+        let log = ship(&commits, [40].into_iter()); // the last one is in time
+        assert_eq!(log[0].commits, [10, 20, 30, 40]);
+        assert_eq!(log[0].recovered_at, Some(40 + 2 * 3 * LOOK_MINUTES));
+        assert_eq!(log.iter().filter(|d| d.unplanned).count(), 2);
+    }
+
+    #[test]
     fn both_teams_ship_every_commit_once_and_mend_every_fault() {
         let commits = commits(1);
         let faulty = commits.iter().filter(|commit| commit.1).count();

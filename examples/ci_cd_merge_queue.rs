@@ -291,6 +291,28 @@ mod tests {
     }
 
     #[test]
+    fn runs_and_minutes_are_those_of_two_branches_counted_by_hand() {
+        let branch = |author, changes, ready| Branch {
+            author,
+            function: 7,
+            changes,
+            began: 0,
+            ready,
+        };
+        let two = || VecDeque::from([branch(1, true, 100), branch(2, false, 130)]);
+        let minutes = |r: &Report| (r.hours * 60.0 * f64::from(CHANGES)).round();
+        let green = green_branches(two());
+        assert_eq!(
+            (green.red, green.runs, minutes(&green)),
+            (1, 6, 20.0 + 60.0)
+        );
+        // The second is sent back, and tested again.
+        let queued = queue(two(), 1);
+        assert_eq!((queued.red, queued.sent_back), (0, 1));
+        assert_eq!((queued.runs, minutes(&queued)), (CHANGES + 3, 40.0 + 60.0));
+    }
+
+    #[test]
     fn green_branches_break_main_more_often_the_more_there_are() {
         let mean = |minutes| {
             let red = |seed| green_branches(branches(seed, minutes, FUNCTIONS)).red;

@@ -198,6 +198,21 @@ mod tests {
     }
 
     #[test]
+    fn the_release_is_taken_back_a_minute_after_the_twentieth_error() {
+        let (mut errors, mut now) = (0, 0);
+        loop {
+            let users = (now..USERS).step_by(60);
+            errors += users.filter(|user| rank(*user) < CAREFUL[0].1).count();
+            if errors >= 20 {
+                break;
+            }
+            now += 1;
+        }
+        let back = harm("flag, by user", 1).seconds;
+        assert_eq!(back, Some(now + 60 + 5)); // and the switch takes 5 seconds
+    }
+
+    #[test]
     fn with_a_flag_no_more_users_are_hit_than_the_step_holds() {
         let flag = STRATEGIES.iter().find(|s| s.name == "flag, by user");
         let flag = flag.expect("a flag");

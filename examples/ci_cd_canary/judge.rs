@@ -74,7 +74,7 @@ pub fn z(canary: Counts, baseline: Counts) -> f64 {
 pub const Z_OF_1_PERCENT: f64 = 2.326;
 // ANCHOR_END: z
 
-/// So many show nine of ten releases that fail four times as often.
+/// In one look at 1 %, so many show nine of ten releases four times as bad.
 pub const REQUESTS_MIN: u64 = 1_000;
 
 // ANCHOR: release
@@ -161,6 +161,24 @@ mod tests {
         let ln = LnFactorials::up_to(8);
         let p = ln.p_value(counts(4, 4), counts(4, 0));
         assert!((p - 1.0 / 70.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn two_proportions_are_compared_in_standard_errors_as_counted_by_hand() {
+        // 0.06 - 0.02, over the root of 0.024 * 0.976 * (1/50 + 1/450)
+        let z = z(counts(50, 3), counts(450, 9));
+        assert!((z - 1.7532).abs() < 0.0001, "{z}");
+    }
+
+    #[test]
+    fn each_look_judges_all_requests_so_far_of_both_releases() {
+        let ln = LnFactorials::up_to(1_000);
+        let mut canary = Canary::new(3, 0.01);
+        let _ = canary.look(&ln, counts(50, 0), counts(450, 9));
+        let second = canary.look(&ln, counts(50, 3), counts(450, 0));
+        assert_eq!(second, Decision::Wait); // the old release failed as often
+        assert_eq!(canary.new, counts(100, 3));
+        assert_eq!(canary.old, counts(900, 9));
     }
 
     /// The share of good releases with an alarm, exactly: each pair of counts

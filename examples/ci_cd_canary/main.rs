@@ -1,5 +1,5 @@
-//! A canary: a tenth of the users get the new release, and a rule decides from the
-//! errors of both whether it is rolled back. Which rule?
+//! A canary: a tenth of the requests go to the new release, and a rule decides from
+//! the errors of both whether it is rolled back. Which rule?
 //!
 //! Look at the first column: a good release should stay. Then at the third: a bad
 //! one should go. `bad hour` is a good release in an hour in which everything
@@ -174,6 +174,17 @@ mod tests {
 
     fn counts(requests: u64, errors: u64) -> Counts {
         Counts { requests, errors }
+    }
+
+    #[test]
+    fn errors_come_at_the_rate_asked_for() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        for rate in [0.005, 0.1, 0.5, 0.9] {
+            let of = 100_000.0;
+            let seen = errors(100_000, rate, &mut rng).errors as f64;
+            let off = (seen - of * rate) / (of * rate * (1.0 - rate)).sqrt();
+            assert!(off.abs() < 4.0, "{rate}: {seen}, {off} standard deviations");
+        }
     }
 
     #[test]

@@ -226,6 +226,9 @@ fn an_unknown_need_a_name_twice_and_too_many_stages_are_errors() {
     let names: Vec<&str> = (0..=engine::STAGES_MAX).map(|_| "a").collect();
     let many = names.iter().map(|name| Stage::run(name, 1, &[])).collect();
     assert_eq!(error(many), "101 stages, and 100 is the limit");
+    // A hundred are not too many: what is wrong with these is their one name.
+    let many = names[1..].iter().map(|name| Stage::run(name, 1, &[]));
+    assert_eq!(error(many.collect()), "two stages are called a");
 }
 
 #[test]
@@ -273,6 +276,11 @@ fn fail_fast_cancels_what_runs_and_skips_what_has_not_begun() {
 
 #[test]
 fn a_stage_that_hangs_is_ended_and_fails() {
+    let longest = Stage::run("a", engine::TIMEOUT_MINUTES_MAX, &[]);
+    let plan = Plan::new(vec![longest]).expect("a plan");
+    let mut run = Run::new(&plan, SETTINGS);
+    run.advance_to(10_000);
+    assert_eq!(run.records[0].status, Status::Passed);
     let hangs = vec![Stage::run("a", 10_000, &[]), Stage::run("b", 1, &["a"])];
     let plan = Plan::new(hangs).expect("a plan");
     let mut run = Run::new(&plan, SETTINGS);
@@ -308,6 +316,18 @@ fn an_artifact_that_somebody_changed_is_not_shipped() {
     run.advance_to(60);
     assert_eq!(run.records[2].status, Status::Failed);
     assert_eq!(run.records[5].status, Status::Skipped);
+    // Nor is it when the change comes as late as in the canary.
+    let mut run = Run::new(&plan, SETTINGS);
+    run.live = Some(run.store.put(b"the release before".to_vec()));
+    let before = run.live;
+    run.advance_to(13);
+    assert!(run.canary().is_some());
+    for content in run.store.0.values_mut() {
+        content.extend_from_slice(b" and a little more");
+    }
+    assert_eq!(run.canary(), None);
+    run.advance_to(60);
+    assert_eq!((run.records[5].status, run.live), (Status::Failed, before));
 }
 
 #[test]
