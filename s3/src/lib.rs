@@ -55,15 +55,30 @@ impl Server {
     /// # Errors
     /// When there is no temporary folder or no free port to be had.
     pub async fn start() -> Result<Server> {
+        let answered = Arc::new(AtomicU64::new(0));
+        let auth = SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY);
+        let access = SignedOnly { answered: answered.clone() };
+        Server::start_with(auth, access, answered).await
+    }
+
+    /// One that knows these keys, and lets in whom `access` does, which counts them
+    /// in `answered` if it likes.
+    ///
+    /// # Errors
+    /// As for [`Server::start`].
+    pub async fn start_with(
+        auth: SimpleAuth,
+        access: impl S3Access,
+        answered: Arc<AtomicU64>,
+    ) -> Result<Server> {
         let folder = tempfile::tempdir().context("make a folder for the bucket")?;
         std::fs::create_dir(folder.path().join(BUCKET))
             .context("make the bucket")?;
         let files = s3s_fs::FileSystem::new(folder.path())
             .map_err(|e| anyhow::anyhow!("open the bucket's folder: {e:?}"))?;
-        let answered = Arc::new(AtomicU64::new(0));
         let mut service = S3ServiceBuilder::new(files);
-        service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
-        service.set_access(SignedOnly { answered: answered.clone() });
+        service.set_auth(auth);
+        service.set_access(access);
         let listener = TcpListener::bind("127.0.0.1:0").await.context("listen")?;
         let addr = listener.local_addr().context("ask for the port")?;
         let accepting = tokio::spawn(serve(listener, service.build()));
