@@ -28,6 +28,7 @@
 //! | [`message_queues`] | consumers and a broker, killed in the middle | `nats`, `guard` |
 //! | [`caching`] | the chapter's requests on Redis's evictions | `redis` |
 //! | [`monitoring`] | a shop that fails, and what Prometheus says | `prometheus` |
+//! | [`storage_kinds`] | one shop in four stores | `postgres`, `redis` |
 //!
 //! Adding a server is one [`Program`](program::Program) constant and one
 //! [`Launch`](launch::Launch):
@@ -83,6 +84,7 @@ pub mod program;
 pub mod prometheus;
 pub mod redis;
 pub mod replication;
+pub mod storage_kinds;
 pub mod user;
 pub mod varnish;
 

@@ -16,7 +16,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// The superuser that `initdb` is told to make.
-const SUPERUSER: &str = "reader";
+pub const SUPERUSER: &str = "reader";
 /// How long a connection may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// What every server of ours has: no sockets in the file system, no shared memory
@@ -98,7 +98,7 @@ impl Postgres {
             .args(args)
             .not_root()
             .stop_signal(Signal::INT) // ends its clients instead of waiting for them
-            .ready(|addr| connect(addr, "probe").is_ok())
+            .ready(|addr| connect(addr, SUPERUSER, "probe").is_ok())
             .start()?;
         Ok(Postgres { server })
     }
@@ -108,7 +108,15 @@ impl Postgres {
     /// # Errors
     /// When the server does not take it.
     pub fn connect(&self, name: &str) -> Result<Client> {
-        connect(self.addr(), name)
+        self.connect_as(SUPERUSER, name)
+    }
+
+    /// The same for a user who is not the superuser, and exists already.
+    ///
+    /// # Errors
+    /// When the server does not take it.
+    pub fn connect_as(&self, user: &str, name: &str) -> Result<Client> {
+        connect(self.addr(), user, name)
             .with_context(|| format!("connect to PostgreSQL as {name}"))
     }
 
@@ -142,11 +150,15 @@ fn shared_memory(notes: &str) -> Option<&str> {
     notes.lines().nth(6)?.split_whitespace().nth(1)
 }
 
-fn connect(addr: SocketAddr, name: &str) -> Result<Client, postgres::Error> {
+fn connect(
+    addr: SocketAddr,
+    user: &str,
+    name: &str,
+) -> Result<Client, postgres::Error> {
     Config::new()
         .host(&addr.ip().to_string())
         .port(addr.port())
-        .user(SUPERUSER)
+        .user(user)
         .dbname("postgres")
         .application_name(name)
         .connect_timeout(CONNECT_WITHIN)
