@@ -132,7 +132,7 @@ enum Verdict {
     Good,
     OrderLost,
     Refused,
-    SilentlyWrong,
+    SilentlyWrong { lamps: i64 }, // in stock and sold together
 }
 
 // ANCHOR: judge
@@ -148,7 +148,9 @@ fn judge(copy: &Path, states: &[State]) -> Verdict {
         Ok((_, found)) => match states.iter().position(|s| *s == found) {
             Some(0) => Verdict::OrderLost,
             Some(_) => Verdict::Good,
-            None => Verdict::SilentlyWrong,
+            None => Verdict::SilentlyWrong {
+                lamps: found.stock + found.orders.len() as i64,
+            },
         },
     }
 }
@@ -260,14 +262,13 @@ fn main() -> Result<()> {
     );
     for (name, method) in METHODS {
         let verdicts = all_moments(method)?;
-        let count = |wanted| verdicts.iter().filter(|v| **v == wanted).count();
-        let [good, lost, refused, wrong] = [
-            Verdict::Good,
-            Verdict::OrderLost,
-            Verdict::Refused,
-            Verdict::SilentlyWrong,
-        ]
-        .map(count);
+        let count = |wanted: fn(&Verdict) -> bool| {
+            verdicts.iter().filter(|verdict| wanted(verdict)).count()
+        };
+        let good = count(|v| *v == Verdict::Good);
+        let lost = count(|v| *v == Verdict::OrderLost);
+        let refused = count(|v| *v == Verdict::Refused);
+        let wrong = count(|v| matches!(v, Verdict::SilentlyWrong { .. }));
         let moments = verdicts.len();
         println!("{name:<25}{moments:>7}{good:>6}{lost:>12}{refused:>9}{wrong:>7}");
     }
@@ -289,7 +290,8 @@ mod tests {
     #[test]
     fn a_file_copied_during_a_sale_is_often_refused_and_sometimes_silently_wrong() {
         assert!(count(0, Verdict::Refused) > 0);
-        assert!(count(0, Verdict::SilentlyWrong) > 0);
+        // It passes the check, with one lamp more than there ever was.
+        assert_eq!(count(0, Verdict::SilentlyWrong { lamps: LAMPS + 1 }), 1);
     }
 
     #[test]

@@ -257,6 +257,18 @@ mod tests {
     }
 
     #[test]
+    fn a_log_left_beside_the_restored_file_is_replayed_into_it() {
+        let (archive, history) = a_day().unwrap();
+        let folder = Folder::new().unwrap();
+        let shop = folder.0.join("shop.db");
+        fs::write(shop.with_extension("db-wal"), &archive.log).unwrap(); // left over
+        fs::write(&shop, &archive.base).unwrap(); // "restored to minute 0"
+        let found = rows(&Connection::open(&shop).unwrap()).unwrap();
+        assert_ne!(found, history[0]);
+        assert_eq!(found, history[LAST_MIN as usize]);
+    }
+
+    #[test]
     fn after_a_checkpoint_the_archive_asks_for_a_new_base() {
         let folder = Folder::new().unwrap();
         let shop = Shop::open(&folder.0).unwrap();

@@ -10,12 +10,18 @@
 //! own, for `if-match` it makes its PUTs conditional. Real stores blur the
 //! borders: the chapter says how.
 
+mod documents;
+mod key_value;
+mod objects;
+mod relational;
 mod shop;
-mod stores;
 
+use documents::Documents;
+use key_value::KeyValue;
+use objects::Objects;
+use relational::Relational;
 use shop::{Bill, Order, Shop, Store, Told, LAMP, SESSION_S};
 use std::error::Error;
-use stores::{Documents, KeyValue, Objects, Relational};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 

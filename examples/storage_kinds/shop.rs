@@ -1,5 +1,7 @@
 //! The shop's data, and what is asked of a store.
 
+// ANCHOR: nothing
+// ANCHOR_END: nothing
 use serde_json::{json, Value};
 use std::collections::BTreeMap;
 
@@ -117,3 +119,17 @@ pub enum Told {
     Nothing, // the program died
 }
 // ANCHOR_END: store
+
+pub fn newest_first(mut orders: Vec<Order>, customer: i64) -> Vec<i64> {
+    orders.retain(|order| order.customer == customer);
+    orders.sort_by_key(|order| std::cmp::Reverse(order.at_s));
+    orders.iter().map(|order| order.id).collect()
+}
+
+pub fn sum(orders: &[Order]) -> BTreeMap<String, i64> {
+    let mut sold = BTreeMap::new();
+    for (product, count) in orders.iter().flat_map(|order| &order.lines) {
+        *sold.entry(product.clone()).or_default() += count;
+    }
+    sold
+}

@@ -50,6 +50,9 @@ fn allowed(who: &str, operation: &str, key: &str) -> bool {
     })
 }
 
+// ANCHOR_END: rules
+
+// ANCHOR: hook
 struct ByRules;
 
 #[async_trait::async_trait]
@@ -67,7 +70,7 @@ impl S3Access for ByRules {
         Err(s3_error!(AccessDenied))
     }
 }
-// ANCHOR_END: rules
+// ANCHOR_END: hook
 
 const USERS: [(&str, &str); 3] = [
     ("shop", "secret of shop"),
