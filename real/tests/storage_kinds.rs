@@ -10,7 +10,8 @@ use real::storage_kinds::postgresql::PostgreSql;
 use real::storage_kinds::sqlite::Sqlite;
 use real::storage_kinds::wrong::{
     full, half_a_sale, killed, read_then_write, renew_key, renew_row, report,
-    scan_for_orders, second_writer, ACKNOWLEDGED, AS_DELIVERED, EACH_WRITE, ROLE,
+    scan_for_orders, second_writer, Busy, ACKNOWLEDGED, AS_DELIVERED, EACH_WRITE,
+    ROLE,
 };
 use real::storage_kinds::{ask, shops, Shop, BUYERS, SESSION_S};
 use real::wait_until;
@@ -119,7 +120,9 @@ fn a_changed_byte_sends_the_whole_object() -> Result<()> {
 fn a_second_sqlite_writer_is_refused_unless_it_waits() -> Result<()> {
     let shop = Sqlite::open()?;
     let refused = second_writer(&shop, Duration::ZERO)?;
-    ensure!(refused.as_deref() == Some("database is locked"), "{refused:?}");
+    let text = "database is locked".to_owned();
+    let expected = Busy { text, has_read_old: false };
+    ensure!(refused.as_ref() == Some(&expected), "{refused:?}");
     ensure!(second_writer(&shop, Duration::from_secs(20))?.is_none());
     Ok(())
 }
@@ -129,7 +132,9 @@ fn waiting_does_not_help_a_sqlite_transaction_that_read_before_it_writes(
 ) -> Result<()> {
     let mut shop = Sqlite::open()?;
     let refused = read_then_write(&shop, Deferred)?;
-    ensure!(refused.as_deref() == Some("database is locked"), "{refused:?}");
+    let text = "database is locked".to_owned();
+    let expected = Busy { text, has_read_old: true };
+    ensure!(refused.as_ref() == Some(&expected), "{refused:?}");
     ensure!(shop.stock()? == 2, "the first has written");
     ensure!(read_then_write(&shop, Immediate)?.is_none());
     ensure!(shop.stock()? == 4, "neither write was lost");

@@ -16,8 +16,8 @@ use real::storage_kinds::postgresql::PostgreSql;
 use real::storage_kinds::sqlite::Sqlite;
 use real::storage_kinds::wrong::{
     full, half_a_sale, killed, read_then_write, renew_key, renew_row, report,
-    scan_for_orders, second_writer, Full, ACKNOWLEDGED, AS_DELIVERED, EACH_WRITE,
-    RENEWALS, ROLE,
+    scan_for_orders, second_writer, Busy, Full, ACKNOWLEDGED, AS_DELIVERED,
+    EACH_WRITE, RENEWALS, ROLE,
 };
 use real::storage_kinds::{measured_on, shops, Shop};
 use rusqlite::TransactionBehavior::{Deferred, Immediate};
@@ -34,8 +34,9 @@ fn row(use_of_it: &str, came_of_it: &str) {
 fn sqlite() -> Result<()> {
     println!("SQLite");
     let shop = Sqlite::open()?;
-    let told =
-        |refused: Option<String>| refused.unwrap_or("both have written".into());
+    let told = |refused: Option<Busy>| {
+        refused.map_or("both have written".into(), |busy| busy.text)
+    };
     row("  two writers at once", &told(second_writer(&shop, Duration::ZERO)?));
     row("    the second waits, 5 s", &told(second_writer(&shop, WAITS)?));
     row("  both wait, read, then write", &told(read_then_write(&shop, Deferred)?));

@@ -38,7 +38,7 @@ const OTHER_KEYS: usize = 1_000;
 /// # Errors
 /// When something else fails.
 // ANCHOR: sqlite
-pub fn second_writer(shop: &Sqlite, waits: Duration) -> Result<Option<String>> {
+pub fn second_writer(shop: &Sqlite, waits: Duration) -> Result<Option<Busy>> {
     let (first, second) = (shop.connect()?, shop.connect()?);
     second.busy_timeout(waits)?;
     first.execute_batch("begin immediate")?;
@@ -60,7 +60,7 @@ pub fn second_writer(shop: &Sqlite, waits: Duration) -> Result<Option<String>> {
 pub fn read_then_write(
     shop: &Sqlite,
     begin: TransactionBehavior,
-) -> Result<Option<String>> {
+) -> Result<Option<Busy>> {
     let add_one = "update products set stock = stock + 1 where id = $1";
     let read = |connection: &rusqlite::Connection| {
         connection.query_row(sql::STOCK, [LAMP], |row| row.get::<_, i32>(0))
@@ -91,21 +91,30 @@ pub fn read_then_write(
     })
 }
 
-/// The text with which SQLite says that somebody else writes.
-fn busy<T>(outcome: rusqlite::Result<T>) -> Result<Option<String>> {
+/// How SQLite says that somebody else writes, or has written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Busy {
+    /// Its text.
+    pub text: String,
+    /// Whoever is told so has read what is out of date by now; to wait does not help.
+    pub has_read_old: bool,
+}
+
+fn busy<T>(outcome: rusqlite::Result<T>) -> Result<Option<Busy>> {
     match outcome {
         Ok(_) => Ok(None),
         Err(rusqlite::Error::SqliteFailure(error, Some(text)))
             if error.code == ErrorCode::DatabaseBusy =>
         {
-            Ok(Some(text))
+            let code = error.extended_code;
+            let has_read_old = code == rusqlite::ffi::SQLITE_BUSY_SNAPSHOT;
+            Ok(Some(Busy { text, has_read_old }))
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// The report's statements on PostgreSQL: by whoever owns the shop, or by a role that
-/// may only read the orders.
+/// A role of PostgreSQL that may log in and read the orders, and nothing else.
 // ANCHOR: grant
 pub const ROLE: &str = "
 create role report login;
