@@ -328,25 +328,29 @@ mod tests {
         let file = folder.0.join("shop.db");
         new_shop(&file).unwrap();
         let reader = open(&file, "WAL").unwrap();
+        sell(&reader).unwrap(); // acknowledged before any copy begins
         let done = std::sync::atomic::AtomicBool::new(false);
         let order = std::sync::atomic::Ordering::SeqCst;
-        std::thread::scope(|threads| {
+        let copies = std::thread::scope(|threads| {
             threads.spawn(|| {
                 let writer = open(&file, "WAL").unwrap();
-                while !done.load(order) {
-                    sell(&writer).unwrap();
-                }
+                while !done.load(order) && sell(&writer).is_ok() {}
             });
-            for i in 0..20 {
+            let copies = (0..20).map(|i| {
                 let copy = folder.0.join(format!("copy-{i}.db"));
-                vacuum_into(&reader, &copy).unwrap();
-                let found = state(&Connection::open(&copy).unwrap()).unwrap();
-                // Every lamp is in stock or in an order, and no order is left out.
-                assert_eq!(found.stock + found.orders.len() as i64, LAMPS);
-                let ids: Vec<i64> = found.orders.iter().map(|(id, _)| *id).collect();
-                assert!(ids.into_iter().eq(0..found.orders.len() as i64));
-            }
+                vacuum_into(&reader, &copy)?;
+                Ok(state(&Connection::open(&copy)?)?)
+            });
+            let copies = copies.collect::<Result<Vec<State>>>();
             done.store(true, order);
+            copies
         });
+        for found in copies.unwrap() {
+            // Every lamp is in stock or in an order, and no order is left out.
+            let orders = found.orders.len() as i64;
+            assert!(orders > ORDERS && found.stock + orders == LAMPS, "{orders}");
+            let ids = found.orders.iter().map(|(id, _)| *id);
+            assert!(ids.eq(0..orders));
+        }
     }
 }
