@@ -81,7 +81,7 @@ impl Keyring {
         let (id, wrapped) = wrapped.split_at_checked(ID_BYTES).unwrap_or_default();
         let id = String::from_utf8_lossy(id);
         let Some(kek) = self.0.iter().find(|kek| kek.id == id) else {
-            bail!("{name}: needs key {id}, which is not in the keyring");
+            bail!("{name}: needs key {id}, not in the keyring");
         };
         let data_key = open(&kek.key, &format!("key of {name}"), wrapped)?;
         Ok(DataKey::try_from(data_key.as_slice())?)
@@ -239,7 +239,7 @@ mod tests {
         let mut shop = sealed(&mut store);
         shop.keys = ring(&[2]);
         let id = ring(&[1]).0.remove(0).id;
-        let wanted = format!("a: needs key {id}, which is not in the keyring");
+        let wanted = format!("a: needs key {id}, not in the keyring");
         assert_eq!(refused(shop.get("a")), wanted);
     }
 
