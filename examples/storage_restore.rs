@@ -7,17 +7,20 @@
 //! at what is gone when the archive is sent away less often.
 //!
 //! Simplified: one thread, time is a number of minutes. There is no checkpoint
-//! after the base: that would begin the log anew, and the archive with it.
+//! after the base: that would begin the log anew, and the archive with it. Who
+//! archives would be a process of its own: to close a file takes the locks away
+//! that SQLite holds on it in the same process.
 
 use rusqlite::{Connection, Result as Sql};
 use std::error::Error;
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const FOLDERS_MAX: u32 = 100;
+const PAGE_BYTES: usize = 4096;
 const MISTAKE_MIN: u64 = 8;
 const LAST_MIN: u64 = 10;
 
@@ -92,10 +95,14 @@ struct Archive {
 }
 
 impl Archive {
-    /// From here on the file itself must not change, only its log may.
-    fn begin(shop: &Shop) -> Result<Self> {
+    /// From here on the file itself must not change, only its log may. So
+    /// whatever is sold `meanwhile`, the pages still to be read are the old ones.
+    fn begin(shop: &Shop, meanwhile: impl FnOnce() -> Sql<()>) -> Result<Self> {
         shop.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
-        let base = fs::read(&shop.file)?;
+        let (mut file, mut base) = (File::open(&shop.file)?, vec![0; PAGE_BYTES]);
+        file.read_exact(&mut base)?;
+        meanwhile()?;
+        file.read_to_end(&mut base)?;
         Ok(Self {
             base,
             log: vec![],
@@ -151,10 +158,12 @@ fn a_day() -> Result<(Archive, Vec<Rows>)> {
              id INTEGER PRIMARY KEY, product TEXT, cents INT) STRICT",
     )?;
     shop.happens(0)?;
-    let mut archive = Archive::begin(&shop)?;
     let mut history = vec![rows(&shop.db)?];
+    let mut archive = Archive::begin(&shop, || shop.happens(1))?;
     for minute in 1..=LAST_MIN {
-        shop.happens(minute)?;
+        if minute > 1 {
+            shop.happens(minute)?;
+        }
         archive.follow(&shop, minute)?;
         history.push(rows(&shop.db)?);
     }
@@ -229,6 +238,16 @@ mod tests {
     }
 
     #[test]
+    fn the_base_has_none_of_what_was_sold_while_it_was_copied() {
+        let (archive, history) = a_day().unwrap();
+        assert!(
+            archive.base.len() > PAGE_BYTES,
+            "there is a page after the sale"
+        );
+        assert_eq!(restore(&archive.base, &[]).unwrap(), history[0]);
+    }
+
+    #[test]
     fn the_minute_before_the_mistake_has_what_the_mistake_destroyed() {
         let (archive, history) = a_day().unwrap();
         assert_eq!(cents(&history[MISTAKE_MIN as usize]), 0);
@@ -275,7 +294,7 @@ mod tests {
         shop.db
             .execute_batch("CREATE TABLE orders(id, product, cents)")
             .unwrap();
-        let mut archive = Archive::begin(&shop).unwrap();
+        let mut archive = Archive::begin(&shop, || Ok(())).unwrap();
         shop.happens(1).unwrap();
         archive.follow(&shop, 1).unwrap();
         shop.db

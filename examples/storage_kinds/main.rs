@@ -225,9 +225,31 @@ mod tests {
     }
 
     #[test]
+    fn a_key_value_store_is_searched_whole_and_a_field_comes_whole() {
+        let mut stores = stores(&Shop::with_orders(ORDERS)).unwrap();
+        let search = bill(&mut *stores[1], |store| drop(store.orders_of(1)));
+        // 1,003 keys in pages of 100, each a SCAN and an MGET.
+        assert_eq!((search.requests, search.records), (22, 1_003));
+        let part = bill(&mut *stores[3], |store| drop(store.photo(1_000, 1_000)));
+        assert_eq!(part.bytes, 100_000);
+    }
+
+    #[test]
     fn only_an_unconditional_put_sells_the_last_lamp_twice() {
         let told = ask_all(&Shop::small(), two_buyers);
         assert_eq!(told, ["once", "once", "once", "once", "TWICE", "once"]);
+    }
+
+    #[test]
+    fn the_second_buyer_is_told_that_the_lamp_is_sold_out() {
+        let told = ask_all(&Shop::small(), |store| {
+            let seen = [store.look(), store.look()];
+            let order = |id| Order::new(id, 3, 5_000, &[(LAMP, 1)]);
+            store.sell(&order(105), &seen[0], usize::MAX);
+            store.sell(&order(106), &seen[1], usize::MAX)
+        });
+        assert_eq!(told[4], Told::Sold); // without a condition
+        assert!([0, 1, 2, 3, 5].iter().all(|i| told[*i] == Told::SoldOut));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Who may do what with which objects: a list of what is allowed, and nothing else.
 //!
-//! Look at the last column of the second table: the server's status. 403 is both
+//! Look at the last column, the server's status. 403 is both
 //! "who are you?" and "you may not"; the access rules are asked only about those
 //! whose signature is good. A rule that nobody wrote allows nothing.
 //!
@@ -18,6 +18,7 @@ use s3s::path::S3Path;
 use s3s::{S3Result, s3_error};
 use std::process::ExitCode;
 use std::sync::Arc;
+use tokio::runtime::Runtime;
 
 // ANCHOR: rules
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +50,6 @@ fn allowed(who: &str, operation: &str, key: &str) -> bool {
         rule.who == who && rule.may == operation && key.starts_with(rule.under)
     })
 }
-
 // ANCHOR_END: rules
 
 // ANCHOR: hook
@@ -107,7 +107,8 @@ const ATTEMPTS: [(Attempt, u16); 8] = [
     (attempt(1, "GET", ""), 403), // LIST
 ];
 
-fn run() -> Result<Vec<u16>> {
+/// The server, and the threads that it lives on.
+fn start() -> Result<(Server, Runtime)> {
     let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let threads = threads.context("start the threads")?;
     let mut auth = SimpleAuth::new();
@@ -116,6 +117,11 @@ fn run() -> Result<Vec<u16>> {
     }
     let server =
         threads.block_on(Server::start_with(auth, ByRules, Arc::default()))?;
+    Ok((server, threads))
+}
+
+fn run() -> Result<Vec<u16>> {
+    let (server, _threads) = start()?;
     let mut statuses = Vec::new();
     for (attempt, _) in &ATTEMPTS {
         let credentials = Credentials {
@@ -155,6 +161,24 @@ mod tests {
     fn the_server_answers_each_attempt_as_the_rules_say() -> Result<()> {
         let wanted: Vec<u16> = ATTEMPTS.iter().map(|(_, status)| *status).collect();
         ensure!(run()? == wanted);
+        Ok(())
+    }
+
+    #[test]
+    fn the_rules_are_for_one_bucket() -> Result<()> {
+        let (server, _threads) = start()?;
+        std::fs::create_dir(server.folder().join("backups"))?;
+        let credentials = Credentials {
+            access_key: "shop",
+            secret_key: "secret of shop",
+            region: "us-east-1",
+        };
+        for (bucket, status) in [("backups", 403), (BUCKET, 200)] {
+            let mut url = request(server.addr(), "PUT", "", &[]);
+            url.path = format!("/{bucket}/photos/lamp.jpg");
+            let url = presign(url, &credentials, now()?, 60);
+            ensure!(send(&url, &[], b"picture")?.status == status, "{bucket}");
+        }
         Ok(())
     }
 

@@ -120,8 +120,10 @@ impl Sealed<'_> {
         self.write(&format!("{name}.key"), &wrapped)?;
         Ok(wrapped.len())
     }
-    // ANCHOR_END: store
+}
+// ANCHOR_END: store
 
+impl Sealed<'_> {
     fn read(&mut self, key: &str) -> Result<Vec<u8>> {
         let body = self.store.get(key, "");
         Ok(body.map_err(|refusal| anyhow!("{key}: {refusal}"))?.bytes)
@@ -315,6 +317,17 @@ mod tests {
         let (one, two) = (b"pay Ada 100", b"pay Bob 999");
         let leak = same_nonce(one, two).unwrap();
         assert!((0..one.len()).all(|i| leak[i] == one[i] ^ two[i]));
+    }
+
+    #[test]
+    fn one_key_never_encrypts_twice_with_the_same_nonce() {
+        let key = DataKey::generate();
+        let nonces = (0..10_000).map(|_| {
+            let sealed = seal(&key, "a", b"x").unwrap();
+            sealed[..NONCE_BYTES].to_vec()
+        });
+        let nonces: std::collections::HashSet<_> = nonces.collect();
+        assert_eq!(nonces.len(), 10_000);
     }
 
     #[test]
