@@ -334,7 +334,11 @@ mod tests {
         let copies = std::thread::scope(|threads| {
             threads.spawn(|| {
                 let writer = open(&file, "WAL").unwrap();
-                while !done.load(order) && sell(&writer).is_ok() {}
+                while !done.load(order) {
+                    if sell(&writer).is_err() {
+                        break;
+                    }
+                }
             });
             let copies = (0..20).map(|i| {
                 let copy = folder.0.join(format!("copy-{i}.db"));
