@@ -6,9 +6,12 @@
 //!
 //! [`object_storage`] asks that server what the book's own object store is asked.
 //!
+//! [`sealed`] encrypts what a client puts there.
+//!
 //! May know of `s3s` and `object_store`; prints nothing.
 
 pub mod object_storage;
+pub mod sealed;
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;

@@ -10,127 +10,30 @@
 //! would keep them and do the wrapping. Two objects are not written in one step.
 //! An old photo put back with its old key is not noticed.
 
-use aes_gcm::aead::{Aead, Generate, Key, KeyInit, Payload};
+use aes_gcm::aead::{Aead, Generate, KeyInit};
 use aes_gcm::{Aes256Gcm, Nonce};
 use anyhow::{Result, anyhow, bail};
-use hmac::{Hmac, Mac};
 use s3::object_storage::store::{Client, When};
 use s3::object_storage::{Remote, S3S, start};
-use sha2::Sha256;
+use s3::sealed::{DataKey, Kek, Keyring, Objects, Sealed};
 use std::path::Path;
 use std::process::ExitCode;
 
-type DataKey = Key<Aes256Gcm>;
-const NONCE_BYTES: usize = 12;
-const ID_BYTES: usize = 8;
 /// Where they come from in the story; in production from a key service.
 const LAST_YEAR: [u8; 32] = [1; 32];
 const THIS_YEAR: [u8; 32] = [2; 32];
 
-// ANCHOR: seal
-/// A fresh nonce, then the ciphertext with its tag. `about` is not encrypted and not
-/// stored, but whoever opens must know it.
-fn seal(key: &DataKey, about: &str, plain: &[u8]) -> Result<Vec<u8>> {
-    let nonce = Nonce::generate(); // never twice with the same key
-    let payload = Payload { msg: plain, aad: about.as_bytes() };
-    let sealed = Aes256Gcm::new(key).encrypt(&nonce, payload);
-    let sealed = sealed.map_err(|_| anyhow!("{about}: too long to encrypt"))?;
-    Ok([nonce.as_slice(), &sealed].concat())
-}
+/// A store of the chapter on object storage, for whom an object is its bytes.
+struct Plain<'a>(&'a mut dyn Client);
 
-fn open(key: &DataKey, about: &str, sealed: &[u8]) -> Result<Vec<u8>> {
-    let (nonce, sealed) = sealed
-        .split_first_chunk::<NONCE_BYTES>()
-        .ok_or_else(|| anyhow!("{about}: too short"))?;
-    let payload = Payload { msg: sealed, aad: about.as_bytes() };
-    let plain = Aes256Gcm::new(key).decrypt(&(*nonce).into(), payload);
-    plain.map_err(|_| anyhow!("{about}: changed since it was encrypted"))
-}
-// ANCHOR_END: seal
-
-// ANCHOR: ring
-/// A key-encryption key, and a name that follows from it and does not betray it.
-struct Kek {
-    key: DataKey,
-    id: String,
-}
-
-impl Kek {
-    fn new(key: DataKey) -> Result<Self> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&key)?;
-        mac.update(b"key id");
-        let id = mac.finalize().into_bytes();
-        Ok(Self {
-            key,
-            id: id[..ID_BYTES / 2].iter().map(|b| format!("{b:02x}")).collect(),
-        })
-    }
-}
-
-/// The first is the one for new objects.
-struct Keyring(Vec<Kek>);
-
-impl Keyring {
-    fn wrap(&self, name: &str, data_key: &DataKey) -> Result<Vec<u8>> {
-        let kek = self.0.first().ok_or_else(|| anyhow!("the keyring is empty"))?;
-        let wrapped = seal(&kek.key, &format!("key of {name}"), data_key)?;
-        Ok([kek.id.as_bytes(), &wrapped].concat())
-    }
-
-    fn unwrap(&self, name: &str, wrapped: &[u8]) -> Result<DataKey> {
-        let (id, wrapped) = wrapped.split_at_checked(ID_BYTES).unwrap_or_default();
-        let id = String::from_utf8_lossy(id);
-        let Some(kek) = self.0.iter().find(|kek| kek.id == id) else {
-            bail!("{name}: needs key {id}, not in the keyring");
-        };
-        let data_key = open(&kek.key, &format!("key of {name}"), wrapped)?;
-        Ok(DataKey::try_from(data_key.as_slice())?)
-    }
-}
-// ANCHOR_END: ring
-
-// ANCHOR: store
-/// Objects that only a program with the right keyring can read.
-struct Sealed<'a> {
-    store: &'a mut dyn Client,
-    keys: Keyring,
-}
-
-impl Sealed<'_> {
-    fn put(&mut self, name: &str, plain: &[u8]) -> Result<()> {
-        let data_key = DataKey::generate(); // a new one for each content
-        let wrapped = self.keys.wrap(name, &data_key)?;
-        let body = seal(&data_key, name, plain)?;
-        self.write(name, &body)?;
-        self.write(&format!("{name}.key"), &wrapped)
-    }
-
-    fn get(&mut self, name: &str) -> Result<Vec<u8>> {
-        let wrapped = self.read(&format!("{name}.key"))?;
-        let data_key = self.keys.unwrap(name, &wrapped)?;
-        open(&data_key, name, &self.read(name)?)
-    }
-
-    /// The same data key under the newest key-encryption key. Returns how many
-    /// bytes were written: the photo itself stays where it is.
-    fn rewrap(&mut self, name: &str) -> Result<usize> {
-        let wrapped = self.read(&format!("{name}.key"))?;
-        let data_key = self.keys.unwrap(name, &wrapped)?;
-        let wrapped = self.keys.wrap(name, &data_key)?;
-        self.write(&format!("{name}.key"), &wrapped)?;
-        Ok(wrapped.len())
-    }
-}
-// ANCHOR_END: store
-
-impl Sealed<'_> {
+impl Objects for Plain<'_> {
     fn read(&mut self, key: &str) -> Result<Vec<u8>> {
-        let body = self.store.get(key, "");
+        let body = self.0.get(key, "");
         Ok(body.map_err(|refusal| anyhow!("{key}: {refusal}"))?.bytes)
     }
 
     fn write(&mut self, key: &str, bytes: &[u8]) -> Result<()> {
-        let put = self.store.put(key, bytes, When::Always);
+        let put = self.0.put(key, bytes, When::Always);
         put.map(drop).map_err(|refusal| anyhow!("{key}: {refusal}"))
     }
 }
@@ -176,10 +79,10 @@ fn run() -> Result<()> {
     let running = start()?;
     let mut remote = Remote::new(&running.server);
     let keys = Keyring(vec![Kek::new(LAST_YEAR.into())?]);
-    let mut shop = Sealed { store: &mut remote, keys };
+    let mut shop = Sealed { store: Plain(&mut remote), keys };
     shop.put("a.jpg", &photo(1))?;
     shop.put("b.jpg", &photo(2))?;
-    let (body, key) = (shop.read("a.jpg")?, shop.read("a.jpg.key")?);
+    let (body, key) = (shop.store.read("a.jpg")?, shop.store.read("a.jpg.key")?);
     println!("{} bytes became {} and {}", photo(1).len(), body.len(), key.len());
     let there = on_disk(running.server.folder(), &photo(1)[..40])?;
     println!("a piece of the photo in a file of the server: {there}\n");
@@ -187,11 +90,11 @@ fn run() -> Result<()> {
     println!("as it was written:    {}", said(shop.get("a.jpg")));
     let mut changed = body;
     changed[50_000] ^= 1;
-    shop.write("a.jpg", &changed)?;
+    shop.store.write("a.jpg", &changed)?;
     println!("one bit changed:      {}", said(shop.get("a.jpg")));
     for end in ["", ".key"] {
-        let other = shop.read(&format!("b.jpg{end}"))?;
-        shop.write(&format!("a.jpg{end}"), &other)?;
+        let other = shop.store.read(&format!("b.jpg{end}"))?;
+        shop.store.write(&format!("a.jpg{end}"), &other)?;
     }
     println!("b.jpg in its place:   {}\n", said(shop.get("a.jpg")));
 
@@ -219,13 +122,14 @@ fn main() -> ExitCode {
 mod tests {
     use super::*;
     use s3::object_storage::store::Store;
+    use s3::sealed::{ID_BYTES, NONCE_BYTES, open, seal};
 
     fn ring(bytes: &[u8]) -> Keyring {
         Keyring(bytes.iter().map(|b| Kek::new([*b; 32].into()).unwrap()).collect())
     }
 
-    fn sealed(store: &mut Store) -> Sealed<'_> {
-        let mut shop = Sealed { store, keys: ring(&[1]) };
+    fn sealed(store: &mut Store) -> Sealed<Plain<'_>> {
+        let mut shop = Sealed { store: Plain(store), keys: ring(&[1]) };
         shop.put("a", b"the plans").unwrap();
         shop.put("b", b"the bills").unwrap();
         shop
@@ -250,18 +154,18 @@ mod tests {
         let mut store = Store::default();
         let mut shop = sealed(&mut store);
         for key in ["a", "a.key"] {
-            let good = shop.read(key).unwrap();
+            let good = shop.store.read(key).unwrap();
             for bit in 0..8 * good.len() {
                 let mut bad = good.clone();
                 bad[bit / 8] ^= 1 << (bit % 8);
-                shop.write(key, &bad).unwrap();
+                shop.store.write(key, &bad).unwrap();
                 assert!(shop.get("a").is_err(), "{key} bit {bit}");
             }
             for len in 0..good.len() {
-                shop.write(key, &good[..len]).unwrap();
+                shop.store.write(key, &good[..len]).unwrap();
                 assert!(shop.get("a").is_err(), "{key} cut to {len}");
             }
-            shop.write(key, &good).unwrap();
+            shop.store.write(key, &good).unwrap();
         }
         assert_eq!(shop.get("a").unwrap(), b"the plans");
     }
@@ -271,8 +175,8 @@ mod tests {
         let mut store = Store::default();
         let mut shop = sealed(&mut store);
         for (from, to) in [("b", "a"), ("b.key", "a.key")] {
-            let other = shop.read(from).unwrap();
-            shop.write(to, &other).unwrap();
+            let other = shop.store.read(from).unwrap();
+            shop.store.write(to, &other).unwrap();
         }
         assert!(refused(shop.get("a")).contains("changed"));
     }
@@ -281,10 +185,10 @@ mod tests {
     fn an_old_photo_with_its_old_key_is_not_noticed() {
         let mut store = Store::default();
         let mut shop = sealed(&mut store);
-        let old = ["a", "a.key"].map(|key| (key, shop.read(key).unwrap()));
+        let old = ["a", "a.key"].map(|key| (key, shop.store.read(key).unwrap()));
         shop.put("a", b"new plans").unwrap();
         for (key, bytes) in old {
-            shop.write(key, &bytes).unwrap();
+            shop.store.write(key, &bytes).unwrap();
         }
         assert_eq!(shop.get("a").unwrap(), b"the plans");
     }
@@ -293,10 +197,10 @@ mod tests {
     fn a_new_key_encryption_key_rewrites_68_bytes_and_no_photo() {
         let mut store = Store::default();
         let mut shop = sealed(&mut store);
-        let before = shop.read("a").unwrap();
+        let before = shop.store.read("a").unwrap();
         shop.keys = ring(&[2, 1]);
         assert_eq!(shop.rewrap("a").unwrap(), ID_BYTES + NONCE_BYTES + 32 + 16);
-        assert_eq!(shop.read("a").unwrap(), before);
+        assert_eq!(shop.store.read("a").unwrap(), before);
         shop.keys = ring(&[2]);
         assert_eq!(shop.get("a").unwrap(), b"the plans");
         assert!(refused(shop.get("b")).contains("not in the keyring"));
@@ -306,9 +210,9 @@ mod tests {
     fn a_crash_between_the_two_writes_is_an_error_and_not_a_wrong_photo() {
         let mut store = Store::default();
         let mut shop = sealed(&mut store);
-        let old = shop.read("a.key").unwrap();
+        let old = shop.store.read("a.key").unwrap();
         shop.put("a", b"new plans").unwrap();
-        shop.write("a.key", &old).unwrap(); // as if it had not been written
+        shop.store.write("a.key", &old).unwrap(); // as if it had not been written
         assert!(refused(shop.get("a")).contains("changed"));
     }
 
@@ -335,17 +239,17 @@ mod tests {
         let mut store = Store::default();
         let mut shop = sealed(&mut store);
         shop.put("b", b"the plans").unwrap();
-        assert_ne!(shop.read("a").unwrap(), shop.read("b").unwrap());
+        assert_ne!(shop.store.read("a").unwrap(), shop.store.read("b").unwrap());
     }
 
     #[test]
     fn the_server_has_no_file_with_the_plaintext_and_one_with_the_ciphertext() {
         let running = start().unwrap();
         let mut remote = Remote::new(&running.server);
-        let mut shop = Sealed { store: &mut remote, keys: ring(&[1]) };
+        let mut shop = Sealed { store: Plain(&mut remote), keys: ring(&[1]) };
         shop.put("a.jpg", &photo(1)).unwrap();
-        let ciphertext = shop.read("a.jpg").unwrap();
-        shop.write("open.jpg", b"seen by all").unwrap();
+        let ciphertext = shop.store.read("a.jpg").unwrap();
+        shop.store.write("open.jpg", b"seen by all").unwrap();
         let folder = running.server.folder();
         assert!(!on_disk(folder, &photo(1)[..20]).unwrap());
         assert!(on_disk(folder, &ciphertext[500..540]).unwrap());
