@@ -8,6 +8,7 @@
 #![deny(missing_docs)]
 
 pub mod caching;
+pub mod scalability;
 
 use std::time::{Duration, Instant};
 
