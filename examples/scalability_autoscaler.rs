@@ -1,6 +1,6 @@
 //! A control loop that adds and removes servers: oscillating, then damped.
 //!
-//! The load doubles and doubles again within a minute, and stays. Each loop
+//! The load jumps to nine times what it was, and stays. Each loop
 //! decides every 15 seconds, by the mean utilisation of the last minute, and a new
 //! server takes a minute to start: what it sees is old, and what it does is late.
 //! Look at `turns`: how often the loop changes its mind between adding and
@@ -119,7 +119,7 @@ impl Loop for Damped {
         } else {
             proportional(view)
         };
-        let close = (needed as f64 / now as f64 - 1.0).abs() <= TOLERANCE;
+        let close = needed.abs_diff(now) as f64 <= TOLERANCE * now as f64;
         let wanted = if close { now } else { needed };
         self.recent.push_back(wanted);
         if self.recent.len() > WINDOW_TICKS {
@@ -129,10 +129,13 @@ impl Loop for Damped {
         if self.since_order <= COOL_DOWN_TICKS {
             return now;
         }
-        let most = self.recent.iter().copied().max().unwrap_or(now);
+        let most = match self.recent.len() {
+            WINDOW_TICKS => self.recent.iter().copied().max().unwrap_or(now),
+            _ => now, // five minutes have not been seen yet
+        };
         let next = if wanted > now { wanted } else { most.min(now) };
         if next != now {
-            (self.since_order, self.recent) = (0, VecDeque::new());
+            self.since_order = 0;
         }
         next
     }
@@ -276,6 +279,48 @@ mod tests {
         }
     }
 
+    /// A view of ten servers that serve, at this utilisation.
+    fn ten(utilisation: f64) -> View {
+        View {
+            serving: 10,
+            starting: 0,
+            utilisation,
+            asked_rps: 1_000.0 * utilisation,
+        }
+    }
+
+    #[test]
+    fn a_server_goes_only_after_five_minutes_in_which_it_was_not_needed() {
+        // Busy until `idle`, then at half of the target, where five would do.
+        for idle in 0..60 {
+            let mut control = Damped::default();
+            let at = |tick| ten(if tick < idle { TARGET } else { TARGET / 2.0 });
+            let gone = (0..200).find(|tick| control.wanted(&at(*tick)) < 10);
+            assert_eq!(gone, Some(idle + WINDOW_TICKS - 1));
+        }
+    }
+
+    #[test]
+    fn nothing_is_ordered_close_to_the_target() {
+        let cases = [(0.55, None), (0.65, None), (0.45, Some(8)), (0.7, Some(12))];
+        for (utilisation, order) in cases {
+            let mut control = Damped::default();
+            let mut wanted = (0..50).map(|_| control.wanted(&ten(utilisation)));
+            assert_eq!(wanted.find(|n| *n != 10), order, "{utilisation}");
+        }
+    }
+
+    #[test]
+    fn after_an_order_it_waits_until_its_effect_can_be_seen() {
+        let mut control = Damped::default();
+        let orders: Vec<usize> =
+            (0..40).filter(|_| control.wanted(&ten(1.0)) > 10).collect();
+        let waits = orders.windows(2).map(|pair| pair[1] - pair[0]);
+        // A minute to start, a minute until the mean holds nothing older.
+        assert!(waits.clone().all(|ticks| ticks as u64 * TICK_S > 2 * 60));
+        assert!(waits.count() > 2, "it does order: {orders:?}");
+    }
+
     #[test]
     fn under_noise_damping_saves_nine_turns_of_ten() {
         let turns = |name| -> usize {
@@ -289,6 +334,15 @@ mod tests {
     fn what_users_ask_for_shows_the_whole_need_at_once() {
         let [busy, asked] = ["damped", "by rate"].map(|name| of(name, step, 0.0, 1));
         assert!(asked.refused < busy.refused / 1.5, "{asked:?} {busy:?}");
+    }
+
+    #[test]
+    fn no_loop_helps_in_the_minute_that_a_server_takes_to_start() {
+        for (name, mut control) in loops() {
+            let run = run(&mut *control, step, 0.0, 1);
+            let too_much = 900.0 - SERVERS_MIN as f64 * SERVER_RPS;
+            assert!(run.refused >= too_much * START_S as f64, "{name}");
+        }
     }
 
     #[test]

@@ -117,9 +117,26 @@ mod tests {
     }
 
     #[test]
-    fn a_request_never_gets_cheaper_as_a_cluster_grows() {
+    fn out_a_request_gets_cheaper_while_it_shares_the_balancer_then_dearer() {
+        let full = |n: u32| f64::from(n * SMALL) * CORE_PRICE + BALANCER_PRICE;
+        let price = |n: u32| full(n) / cluster_rps(n);
+        let least =
+            (1..=MACHINES_MAX).min_by(|a, b| price(*a).total_cmp(&price(*b)));
+        let least = least.expect("there are sizes");
+        assert!((2..MACHINES_MAX).contains(&least), "{least}");
+        assert!((1..least).all(|n| price(n + 1) < price(n)));
+        assert!((least..MACHINES_MAX).all(|n| price(n + 1) > price(n)));
+    }
+
+    #[test]
+    fn each_machine_more_makes_the_machines_of_a_request_dearer() {
         let each = |n: u32| f64::from(n) / cluster_rps(n);
         assert!((1..MACHINES_MAX).all(|n| each(n + 1) > each(n)));
+    }
+
+    #[test]
+    fn one_small_machine_and_a_balancer_are_the_least_that_out_costs() {
+        assert_eq!(out(1.0, false), Some(4.0 * 20.0 + 30.0));
     }
 
     #[test]
@@ -138,6 +155,11 @@ mod tests {
     fn what_is_bought_carries_the_load() {
         for load in (50..12_000).step_by(50) {
             let load = f64::from(load);
+            if let Some(price) = up(load, false) {
+                let cores = (price / CORE_PRICE).round() as u32;
+                assert!(machine_rps(cores) >= load);
+                assert!(cores == 1 || machine_rps(cores / 2) < load);
+            }
             if let Some(price) = out(load, false) {
                 let small = f64::from(SMALL) * CORE_PRICE;
                 let n = ((price - BALANCER_PRICE) / small).round() as u32;

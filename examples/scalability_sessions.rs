@@ -61,9 +61,11 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
+    // As `hex` writes it: an `A` for an `a` would be a second token that is good.
+    let digit = |c: char| c.to_digit(16).filter(|_| !c.is_ascii_uppercase());
     let digits: Vec<u8> = text
         .chars()
-        .map(|c| Some(c.to_digit(16)? as u8))
+        .map(|c| Some(digit(c)? as u8))
         .collect::<Option<_>>()?;
     let pairs = digits.chunks_exact(2);
     pairs.remainder().is_empty().then(|| {
@@ -227,6 +229,19 @@ mod tests {
     }
 
     #[test]
+    fn no_request_goes_to_a_dead_server() {
+        for way in [Way::Memory, Way::Sticky, Way::Store, Way::Token] {
+            let mut shop = Shop::new(way);
+            let browsers: Vec<Browser> =
+                (0..USERS).map(|user| shop.log_in(user, 0)).collect();
+            shop.kill(0);
+            for (user, browser) in (0..USERS).zip(&browsers) {
+                assert!(shop.alive[shop.balance(user, browser)], "{way:?} {user}");
+            }
+        }
+    }
+
+    #[test]
     fn a_stateless_server_can_come_and_go() {
         for way in [Way::Store, Way::Token] {
             let (added, died, _) = outcome(way);
@@ -241,10 +256,13 @@ mod tests {
         let token = sign(b"key", 7, 1_000);
         assert_eq!(verify(b"key", &token, 999), Ok(7));
         for at in 0..token.len() {
-            let mut bytes = token.clone().into_bytes();
-            bytes[at] = if bytes[at] == b'1' { b'2' } else { b'1' };
-            let changed = String::from_utf8(bytes).expect("ASCII");
-            assert!(verify(b"key", &changed, 999).is_err(), "{changed}");
+            for byte in (b' '..=b'~').filter(|byte| *byte != token.as_bytes()[at]) {
+                let mut bytes = token.clone().into_bytes();
+                bytes[at] = byte;
+                let changed = String::from_utf8(bytes).expect("ASCII");
+                assert!(verify(b"key", &changed, 999).is_err(), "{changed}");
+            }
+            assert!(verify(b"key", &token[..at], 999).is_err(), "cut at {at}");
         }
     }
 
