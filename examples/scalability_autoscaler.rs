@@ -334,6 +334,11 @@ mod tests {
     fn what_users_ask_for_shows_the_whole_need_at_once() {
         let [busy, asked] = ["damped", "by rate"].map(|name| of(name, step, 0.0, 1));
         assert!(asked.refused < busy.refused / 1.5, "{asked:?} {busy:?}");
+        for noise in [0.0, 0.2] {
+            let [asked, target] =
+                ["by rate", "target"].map(|name| of(name, step, noise, 1));
+            assert!(asked.refused <= target.refused, "{noise}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@
 // ANCHOR: ways
 /// Requests a second that one core does alone.
 const CORE_RPS: f64 = 100.0;
-/// A core costs the same in every size, as clouds charge within a family.
+/// A core costs the same in every size: an assumption, look at your price list.
 const CORE_PRICE: f64 = 20.0;
 /// What machines cost beside their cores when there are several.
 const BALANCER_PRICE: f64 = 30.0;
