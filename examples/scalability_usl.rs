@@ -33,7 +33,7 @@ enum Pace {
 }
 
 /// Requests a second of `servers` servers that always have work. The times are
-/// random (exponential), with the means of `cost`.
+/// random (exponential), with the means of `cost`; only the work in step is even.
 fn throughput(cost: Cost, pace: Pace, servers: u32, seed: u64) -> f64 {
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut random = |mean: f64| (-mean * (1.0 - rng.f64()).ln() * 1_000.0) as u64;
