@@ -314,6 +314,20 @@ mod tests {
     }
 
     #[test]
+    fn the_promise_is_tried_at_home_and_abroad_and_on_both_sides_of_each_limit() {
+        let other_rules: [fn(Order) -> u64; 4] = [
+            |o| new_fee(o) + u64::from(o.abroad && o.goods.0 == 0),
+            |o| new_fee(o) + u64::from(!o.abroad && o.goods.0 == 79_90),
+            |o| new_fee(o) + u64::from(!o.abroad && o.goods.0 == 80_00),
+            |o| new_fee(o) + u64::from(o.goods.0 == 120_00),
+        ];
+        for (nth, rule) in other_rules.into_iter().enumerate() {
+            assert!(check(&tangled_changed::SHOP, rule).is_err(), "rule {nth}");
+            assert!(check(&separated_changed::SHOP, rule).is_err(), "rule {nth}");
+        }
+    }
+
+    #[test]
     fn the_old_code_breaks_the_new_promise() {
         assert!(check(&separated::SHOP, new_fee).is_err());
     }

@@ -94,7 +94,7 @@ fn order() -> Schema {
 type Change = (&'static str, fn(&mut Schema));
 
 // ANCHOR: changes
-const CHANGES: [Change; 9] = [
+const CHANGES: [Change; 10] = [
     ("nothing", |_| {}),
     ("add an optional field", |s| {
         put(s, "gift", Type::Number, false)
@@ -111,6 +111,10 @@ const CHANGES: [Change; 9] = [
     ("rename a required field", |s| {
         s.fields.remove("total");
         put(s, "sum", Type::Number, true);
+    }),
+    ("rename an optional field", |s| {
+        s.fields.remove("note");
+        put(s, "text", Type::Number, false);
     }),
     ("require what was optional", |s| {
         put(s, "note", Type::Number, true)
@@ -202,10 +206,13 @@ mod tests {
     use Direction::{Request, Response};
     use Reader::{Strict, Tolerant};
 
-    fn works(name: &str, direction: Direction, reader: Reader) -> bool {
+    fn change(name: &str) -> fn(&mut Schema) {
         let change = CHANGES.iter().find(|(n, _)| *n == name);
-        let (_, change) = change.unwrap_or_else(|| panic!("no change `{name}`"));
-        tried(*change, direction, reader).is_ok()
+        change.unwrap_or_else(|| panic!("no change `{name}`")).1
+    }
+
+    fn works(name: &str, direction: Direction, reader: Reader) -> bool {
+        tried(change(name), direction, reader).is_ok()
     }
 
     #[test]
@@ -232,6 +239,27 @@ mod tests {
             let both =
                 !works(name, Response, Tolerant) && !works(name, Request, Tolerant);
             assert_eq!(both, name == "rename a required field", "{name}");
+        }
+    }
+
+    #[test]
+    fn a_renamed_optional_field_passes_a_tolerant_reader_and_its_value_is_lost() {
+        assert!(works("rename an optional field", Response, Tolerant));
+        assert!(works("rename an optional field", Request, Tolerant));
+        let mut new = order();
+        change("rename an optional field")(&mut new);
+        let mut rng = fastrand::Rng::with_seed(1);
+        let written: Vec<Message> = (0..100).map(|_| new.write(&mut rng)).collect();
+        assert!(written.iter().all(|message| !message.contains_key("note")));
+        assert!(written.iter().any(|message| message.contains_key("text")));
+    }
+
+    #[test]
+    fn optional_fields_may_come_and_go_if_readers_are_tolerant() {
+        for direction in [Response, Request] {
+            assert!(works("nothing", direction, Tolerant));
+            assert!(works("add an optional field", direction, Tolerant));
+            assert!(works("remove an optional field", direction, Tolerant));
         }
     }
 

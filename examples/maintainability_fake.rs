@@ -159,8 +159,8 @@ const LOANS: [Loan; 4] = [
 ];
 
 // ANCHOR: run
-/// One run meets the fault, the next day's run finishes. How often each reader
-/// whose book is due was reminded.
+/// One run meets the fault, the next one finishes. How often each reader whose
+/// book is due was reminded.
 fn mails(order: Order, fault: Option<(usize, Fault)>) -> Vec<(ReaderId, usize)> {
     let mut reminders = Reminders::new(order);
     let mut mailer = FakeMailer {
@@ -250,10 +250,12 @@ mod tests {
     }
 
     #[test]
-    fn a_book_that_is_due_tomorrow_is_not_reminded_of() {
+    fn a_reader_is_reminded_from_the_day_on_which_the_book_is_due() {
         let mut mailer = FakeMailer::default();
         let mut reminders = Reminders::new(Order::SendThenNote);
-        let outcome = reminders.remind(&LOANS, &FakeClock(17), &mut mailer);
-        assert_eq!((outcome, mailer.calls), (Ok(()), 0));
+        for (today, delivered) in [(17, 0), (18, 1), (19, 2), (20, 3), (21, 4)] {
+            let outcome = reminders.remind(&LOANS, &FakeClock(today), &mut mailer);
+            assert_eq!((outcome, mailer.delivered.len()), (Ok(()), delivered));
+        }
     }
 }
