@@ -20,6 +20,8 @@
 //! | [`origin`] | a scripted HTTP server, to put behind a cache | `backend` |
 //! | [`varnish`] | Varnish in front of one server | `launch`, `http` |
 //! | [`prometheus`] | Prometheus, and the questions of its HTTP API | `launch`, `http` |
+//! | [`dns`] | one question to a name server, with a user's network | nothing of this crate |
+//! | [`pdns`] | PowerDNS with its GeoIP backend, for two regions | `launch` |
 //! | [`machine`] | the "measured on" line | `program` |
 //! | [`load_balancer`] | the comparison for that chapter | all of the above |
 //! | [`cdn`] | that chapter's cache and Varnish, asked the same | `origin`, `varnish` |
@@ -29,6 +31,7 @@
 //! | [`caching`] | the chapter's requests on Redis's evictions | `redis` |
 //! | [`monitoring`] | a shop that fails, and what Prometheus says | `prometheus` |
 //! | [`storage_kinds`] | one shop in four stores | `postgres`, `redis` |
+//! | [`geo`] | two regions, a name server that checks them | `pdns`, `dns`, `backend` |
 //!
 //! Adding a server is one [`Program`](program::Program) constant and one
 //! [`Launch`](launch::Launch):
@@ -68,7 +71,9 @@ pub mod backend;
 pub mod caching;
 pub mod cdn;
 pub mod cut;
+pub mod dns;
 pub mod etcd;
+pub mod geo;
 pub mod guard;
 pub mod http;
 pub mod launch;
@@ -78,6 +83,7 @@ pub mod message_queues;
 pub mod monitoring;
 pub mod nats;
 pub mod origin;
+pub mod pdns;
 pub mod port;
 pub mod postgres;
 pub mod program;

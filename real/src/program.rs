@@ -41,9 +41,14 @@ pub const PROMETHEUS: Program =
 /// `pdns-backend-geoip`.
 pub const PDNS: Program =
     Program::new("pdns_server", "pdns-server").version_argument("--version");
+/// PowerDNS's GeoIP backend: not a program, but a library that the server loads.
+pub const PDNS_GEOIP: Program =
+    Program::new("libgeoipbackend.so", "pdns-backend-geoip");
 
 /// Where Debian puts servers; not in every user's `PATH`.
 const SERVER_FOLDERS: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
+/// Where Debian puts PowerDNS's libraries: a folder a processor, with `pdns` in it.
+const LIBRARIES: &str = "/usr/lib";
 /// Where Debian puts PostgreSQL: a folder a major version, with `bin` in it.
 const POSTGRESQL_VERSIONS: &str = "/usr/lib/postgresql";
 
@@ -71,8 +76,13 @@ impl Program {
         self.name
     }
 
-    /// The program file, looked for in `PATH`, `/usr/sbin`, `/usr/local/sbin` and
-    /// the folder of Debian's newest PostgreSQL.
+    /// The Debian package that brings it.
+    pub fn package(&self) -> &'static str {
+        self.package
+    }
+
+    /// The program file, looked for in `PATH`, `/usr/sbin`, `/usr/local/sbin`, the
+    /// folder of Debian's newest PostgreSQL and that of PowerDNS's libraries.
     ///
     /// # Errors
     /// [`NotInstalled`] when it is in none of them.
@@ -81,6 +91,7 @@ impl Program {
         std::env::split_paths(&path)
             .chain(SERVER_FOLDERS.iter().map(PathBuf::from))
             .chain(newest_version(Path::new(POSTGRESQL_VERSIONS)))
+            .chain(powerdns_libraries())
             .map(|folder| folder.join(self.name))
             .find(|file| file.is_file())
             .ok_or(NotInstalled { name: self.name, package: self.package })
@@ -114,6 +125,12 @@ fn newest_version(versions: &Path) -> Option<PathBuf> {
     let newest =
         folders.flatten().filter_map(|folder| number(&folder.file_name())).max()?;
     Some(versions.join(newest.to_string()).join("bin"))
+}
+
+/// The folders `pdns` in those of Debian's processor architectures.
+fn powerdns_libraries() -> Vec<PathBuf> {
+    let folders = std::fs::read_dir(LIBRARIES).into_iter().flatten().flatten();
+    folders.map(|folder| folder.path().join("pdns")).collect()
 }
 
 /// The first run of digits and dots in `text` that has a dot between two digits.
