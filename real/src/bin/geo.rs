@@ -7,8 +7,8 @@
 //! network a resolver may give the same answer to others. And at what the fixed
 //! name says of the region that is dead.
 //!
-//! Simplified: a region is one server on loopback, its address is one that nobody
-//! has, and PowerDNS's own caches are off.
+//! Simplified: a region is one server on loopback, and its address is one that
+//! nobody has.
 
 use anyhow::Result;
 use real::dns::Subnet;
