@@ -336,6 +336,8 @@ mod tests {
                 let lag = BATCH.plus(ONE_WAY).plus(Millis(behind));
                 let outcome = lose_east(passive(behind), &writes(seed));
                 assert!(outcome.lost > 0 && outcome.window_ms <= lag.0);
+                // The oldest of them is as old as the lag, give or take a batch.
+                assert!(outcome.window_ms + BATCH.0 + 35 > lag.0);
             }
         }
     }
@@ -445,7 +447,11 @@ mod tests {
             assert!(cut_off(&writes, false).both_sides > 0);
             let fenced = cut_off(&writes, true);
             assert_eq!(fenced.both_sides, 0);
-            assert!(fenced.east_only > 0, "it took writes until the lease ended");
+            // What a dead East loses, and what it took until the lease ended.
+            let on_their_way = lose_east(passive(0), &writes).lost;
+            let end = CUT.plus(LEASE);
+            let leased = writes.iter().filter(|w| CUT <= w.at && w.at < end);
+            assert_eq!(fenced.east_only, on_their_way + leased.count());
         }
     }
 }

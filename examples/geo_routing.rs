@@ -119,7 +119,9 @@ fn users(rng: &mut fastrand::Rng) -> Vec<User> {
     for (city, (_, count, ..)) in CITIES.iter().enumerate() {
         for _ in 0..*count {
             let far = rng.f64() < FAR_RESOLVERS;
-            let resolver = if far { rng.usize(..CITIES.len()) } else { city };
+            // Any of the others, all alike.
+            let other = (city + rng.usize(1..CITIES.len())) % CITIES.len();
+            let resolver = if far { other } else { city };
             let last_mile_ms = f64::from(rng.u32(LAST_MILE_MS));
             users.push(User {
                 city,
@@ -255,7 +257,7 @@ const POLICIES: [(&str, Policy); 5] = [
 ];
 
 fn main() {
-    let mut rng = fastrand::Rng::with_seed(10);
+    let mut rng = fastrand::Rng::with_seed(1);
     let mut users = users(&mut rng);
     rng.shuffle(&mut users); // in whatever order they come
     let all = [0, 1, 2, 3];
@@ -342,6 +344,45 @@ mod tests {
     }
 
     #[test]
+    fn a_round_trip_goes_both_ways_and_through_the_landing_place() {
+        let home = |landing| ("home", 1, REGIONS[0].1, landing, "north");
+        assert_eq!(round_trip_ms(&home(None), 0), 0.0);
+        let there = distance_km(REGIONS[0].1, MIAMI);
+        // There and back to Miami, out and home, at 1.5 km a km and 200 km a ms.
+        let expected = 4.0 * there * 1.5 / 200.0;
+        assert!((round_trip_ms(&home(Some(MIAMI)), 0) - expected).abs() < 1e-9);
+    }
+
+    #[test]
+    fn equal_weights_spread_users_evenly_whatever_their_city() {
+        let users = world(1);
+        for city in [0, 7, 13] {
+            let mut users: Vec<User> = world(2);
+            users.retain(|user| user.city == city);
+            let load = run(Policy::Weighted, &users).load;
+            assert!(load.iter().all(|load| 6 * load > users.len()), "{load:?}");
+        }
+        let load = run(Policy::Weighted, &users).load;
+        assert!(
+            load.iter().all(|load| (320..410).contains(load)),
+            "{load:?}"
+        );
+    }
+
+    #[test]
+    fn the_median_and_p95_have_so_many_users_below_them() {
+        let users = world(1);
+        let times = users.iter().map(|user| {
+            let region = route(Policy::Latency, user, &ALL);
+            round_trip_ms(&CITIES[user.city], region) + user.last_mile_ms
+        });
+        let report = run(Policy::Latency, &users);
+        let below = |limit| times.clone().filter(|ms| *ms < limit).count();
+        assert!((below(report.median_ms) as f64 / 1460.0 - 0.5).abs() < 0.01);
+        assert!((below(report.p95_ms) as f64 / 1460.0 - 0.95).abs() < 0.01);
+    }
+
+    #[test]
     fn no_policy_beats_lowest_latency_for_any_user() {
         for seed in 0..3 {
             for user in world(seed) {
@@ -373,6 +414,12 @@ mod tests {
         let users = world(1);
         let near = run(Policy::Nearest, &users).wrong;
         assert!(run(Policy::NearestToResolver, &users).wrong > near + 5.0);
+        let far = users
+            .iter()
+            .filter(|user| user.resolver != user.city)
+            .count();
+        let share = far as f64 / users.len() as f64;
+        assert!((share - FAR_RESOLVERS).abs() < 0.03, "{share}");
     }
 
     #[test]
@@ -408,14 +455,35 @@ mod tests {
 
     #[test]
     fn an_outage_falls_on_one_neighbour_so_even_double_room_is_too_little() {
-        let users = world(10);
+        let users = world(1);
         let go = |user: &User| route(Policy::Latency, user, &ALL);
         let normal = load(&users.iter().map(go).collect::<Vec<_>>());
         let left = |headroom| cascade(&users, capacity(normal, headroom), 2).len();
         assert_eq!((left(1.0), left(1.5)), (4, 1));
-        // A third more room in all regions together would have been enough.
+        // Half as much room again, used by all together, would have been enough.
         let overflow = overflow(&users, capacity(normal, 0.5), 2);
         assert!(!overflow.contains(&NOBODY));
+    }
+
+    #[test]
+    fn room_for_the_worst_neighbour_holds_the_others_up_to_the_last_user() {
+        let users = world(1);
+        for dead in ALL {
+            let open: Vec<_> = ALL.into_iter().filter(|r| *r != dead).collect();
+            let go = |user: &User| route(Policy::Latency, user, &open);
+            let mut room = load(&users.iter().map(go).collect::<Vec<_>>());
+            assert_eq!(cascade(&users, room, dead), [dead]);
+            room[open[0]] -= 1;
+            assert_eq!(cascade(&users, room, dead)[..2], [dead, open[0]]);
+        }
+        let go = |user: &User| route(Policy::Latency, user, &ALL);
+        let normal = load(&users.iter().map(go).collect::<Vec<_>>());
+        assert_eq!(capacity([3, 4, 0, 1], 0.5), [5, 6, 0, 2]);
+        for (dead, percent) in ALL.into_iter().flat_map(|d| [(d, 101), (d, 103)]) {
+            let room = capacity(normal, f64::from(percent) / 100.0);
+            let held = cascade(&users, room, dead).len() == 1;
+            assert_eq!(held, dead != 2 || percent == 103, "{dead} {percent}");
+        }
     }
 
     #[test]
