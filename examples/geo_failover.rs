@@ -376,6 +376,36 @@ mod tests {
         }
     }
 
+    fn write(at: u64, home: Region) -> Write {
+        let (at, dns_held) = (Millis(at), Millis(0));
+        Write {
+            at,
+            key: 1,
+            home,
+            dns_held,
+        }
+    }
+
+    #[test]
+    fn at_the_moment_of_the_cut_east_is_gone_and_what_arrives_then_is_kept() {
+        let outcome = lose_east(passive(0), &[write(CUT.0, Region::East)]);
+        assert_eq!((outcome.refused, outcome.lost), (1, 0));
+        // Sent at 119.8 s, it arrives 40 ms and the delay later.
+        for (behind, lost) in [(160, 0), (161, 1)] {
+            let outcome =
+                lose_east(passive(behind), &[write(119_700, Region::East)]);
+            assert_eq!(outcome.lost, lost);
+        }
+    }
+
+    #[test]
+    fn a_write_that_arrived_in_the_same_moment_has_been_seen() {
+        for (later, count) in [(239, 1), (240, 0)] {
+            let pair = [write(0, Region::East), write(later, Region::West)];
+            assert_eq!(overwritten(active(0), &pair), count);
+        }
+    }
+
     #[test]
     fn recovery_takes_detection_and_promotion_and_for_the_last_the_ttl() {
         let promoted = DETECTION.plus(PROMOTION).0;
