@@ -1,10 +1,10 @@
-//! A request needs 5 ms for the answer and 40 ms for an e-mail that nobody waits for.
+//! A request needs 5 ms for the answer and 40 ms for an e-mail that nobody awaits.
 //! What does it gain to hand the e-mail to a background worker?
 //!
-//! Look at the answer, which comes after 5 ms instead of 45, and at `work`, which is
-//! the same: the machine does no less. Then at the last column: above 25 a second the
-//! worker is behind from the first second on, and what the user is spared waits in
-//! the queue. With a limit it is full after a while; then say what happens.
+//! Look at the answer, which comes after 5 ms instead of 45, and at `work`, which
+//! is the same: the machine does no less. Then at the last column: above 25 a second
+//! the worker is behind from the first second on, and what the user is spared waits
+//! in the queue. With a limit it is full after a while; then say what happens.
 //!
 //! Simplified: arrivals are evenly spaced, the web server has cores enough, there is
 //! one worker, and the queue is in memory: a crash loses what waits in it.

@@ -1,5 +1,5 @@
-//! A server pays 1,000 µs for every batch and 50 µs for every item in it, as one does
-//! that flushes to disk or crosses a network. How large should a batch be?
+//! A server pays 1,000 µs for every batch and 50 µs for every item in it, as one
+//! does that flushes to disk or crosses a network. How large should a batch be?
 //!
 //! Look at the two tables together. With few items a wait for more of them is added
 //! latency and little else. With many, a server that takes them singly drowns, and

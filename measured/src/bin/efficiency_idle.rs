@@ -27,7 +27,7 @@ const MESSAGES: usize = if cfg!(debug_assertions) { 200 } else { 4_000 };
 const ROUNDS: usize = if cfg!(debug_assertions) { 1 } else { 5 };
 const PATIENCE: Duration = Duration::from_secs(20);
 
-// ANCHOR: servers
+// ANCHOR: threads
 /// A thread for each connection: its stack is where the connection's state is.
 fn serve_with_threads(listener: &TcpListener) -> Result<()> {
     loop {
@@ -43,6 +43,8 @@ fn serve_with_threads(listener: &TcpListener) -> Result<()> {
         })?;
     }
 }
+
+// ANCHOR_END: threads
 
 /// A task for each connection, on as many threads as there are cores.
 async fn serve_with_tasks(listener: TcpListener) -> Result<()> {
@@ -60,7 +62,6 @@ async fn serve_with_tasks(listener: TcpListener) -> Result<()> {
         });
     }
 }
-// ANCHOR_END: servers
 
 /// The program as a server: says where it listens, and serves until it is killed.
 fn serve(kind: &str) -> Result<()> {
