@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::{env, fs};
 
-const CRATES: [&str; 4] = ["flate2", "lru", "moka", "tokio"];
+const CRATES: [&str; 4] = ["lru", "miniz_oxide", "moka", "tokio"];
 const LOCK: &str = "../Cargo.lock";
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -3,7 +3,8 @@
 //! Three ways to find a duplicate among n ids: compare all pairs, sort, hash. Look at the
 //! fitted exponents: they agree with the counted ones, roughly, though a step of one way takes
 //! longer than a step of another. Then look for the n from which `hash` is faster than `sort`, as
-//! its exponent promises: by counted steps it is 56, by the clock it is not in the table.
+//! its exponent promises: by counted steps it is 56, by the clock it depends on the machine and
+//! on the hash function.
 //!
 //! Simplified: `sort` and `hash` are those of Rust's standard library, the ids are numbers in
 //! memory, and each time is the fastest of a few rounds.

@@ -3,12 +3,13 @@
 //! A server that waits in `read` needs a thread for each connection; tokio waits for all of
 //! them with a few threads, and keeps for each a task, which is the part of its state that
 //! outlives the wait. Look at the memory of an idle connection, and at the address space, which
-//! is reserved and not used. Then at the last row: for the few connections that are busy, the
-//! threads are no slower. What async buys is the idle ones.
+//! is reserved and not used. The last row, the time for the busy connections, moves from run to
+//! run and says nothing in general: what async buys is the idle ones.
 //!
 //! Simplified: Linux only; both sides are on this machine, the clients in a process of their
-//! own; the kernel's memory for a socket, which is the same for both, is not counted. The number
-//! of connections is scaled down where a process may open fewer files.
+//! own. The kernel's memory is not counted: that of a socket is the same for both, but each
+//! thread has a stack in the kernel, too. The number of connections is scaled down where a
+//! process may open fewer files.
 
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -46,7 +47,7 @@ fn serve_with_threads(listener: &TcpListener) -> Result<()> {
 
 // ANCHOR_END: threads
 
-/// A task for each connection, on as many threads as there are cores.
+/// A task for each connection, on as many worker threads as there are cores.
 async fn serve_with_tasks(listener: TcpListener) -> Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     loop {
