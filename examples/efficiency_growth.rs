@@ -224,6 +224,12 @@ mod tests {
     fn each_way_takes_the_fewest_steps_somewhere() {
         let [pairs, sort, hash] = cheapest_up_to();
         assert!(2 < pairs && pairs < sort && sort < hash && hash == SMALL_MAX);
+        for n in 2..=SMALL_MAX {
+            let steps = costs(n).map(|cost| cost.steps);
+            let cheapest = steps.iter().min();
+            let way = usize::from(n > pairs) + usize::from(n > sort);
+            assert_eq!(cheapest, Some(&steps[way]), "each has one stretch: {n}");
+        }
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //! for any order of service; only the tail shows the order.
 //!
 //! Simplified: nobody gives up, the queue has no limit, and arrivals are independent
-//! (real ones come in bursts, which is worse).
+//! (real ones come in bursts, which is worse). The ± takes the tenths of a run for
+//! independent; near full they are not, and it is too small.
 
 use fastrand::Rng;
 use std::collections::VecDeque;
@@ -159,7 +160,7 @@ fn percentile_us(times: &[u64], percent: usize) -> u64 {
         .unwrap_or(0)
 }
 
-const BUSY: [f64; 6] = [0.5, 0.7, 0.8, 0.9, 0.95, 0.98];
+const BUSY: [f64; 5] = [0.5, 0.8, 0.9, 0.95, 0.98];
 
 fn main() {
     let (gaps, works) = draws(SEED);
@@ -206,7 +207,7 @@ mod tests {
 
     #[test]
     fn the_simulation_agrees_with_the_formulas() {
-        let tolerances = [0.01, 0.02, 0.03, 0.06, 0.10, 0.25];
+        let tolerances = [0.01, 0.03, 0.06, 0.10, 0.25];
         for seed in [SEED, 1, 3] {
             let (gaps, works) = draws(seed);
             for (busy, tolerance) in BUSY.into_iter().zip(tolerances) {
@@ -237,7 +238,14 @@ mod tests {
     }
 
     #[test]
-    fn littles_law_holds_exactly_on_every_path_and_in_every_order() {
+    fn near_full_a_run_of_another_seed_is_off_by_more_than_half() {
+        let (gaps, works) = draws(9);
+        let run = simulate(Kind::Mm1, 0.98, &gaps, &works);
+        assert!(run.mean_us > 1.5 * formula_us(Kind::Mm1, 0.98));
+    }
+
+    #[test]
+    fn littles_law_holds_exactly_in_both_orders_and_in_overload() {
         let (gaps, works) = draws(3);
         for busy in [0.1, 0.5, 0.9, 0.99, 1.3] {
             for order in [Order::OldestFirst, Order::NewestFirst] {
