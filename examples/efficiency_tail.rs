@@ -150,8 +150,11 @@ mod tests {
     fn an_answer_is_never_later_than_without_the_second_request() {
         for cause in [Cause::Replica, Cause::Request] {
             for seed in 0..500 {
-                let ask = |after| ask(cause, after, &mut Rng::with_seed(seed)).0;
-                assert!(ask(Some(5_000)) <= ask(None));
+                let ask = |after| ask(cause, after, &mut Rng::with_seed(seed));
+                let (never, hedged) = (ask(None), ask(Some(5_000)));
+                assert!(hedged.0 <= never.0);
+                assert_eq!(never.1, 1);
+                assert_eq!(hedged.1 == 2, never.0 > 5_000, "only when it is late");
             }
         }
     }
