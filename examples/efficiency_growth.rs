@@ -208,6 +208,14 @@ mod tests {
     }
 
     #[test]
+    fn sorting_and_hashing_take_room_for_two_items_or_more_for_each_id() {
+        for n in 1..=SMALL_MAX {
+            let [pairs, sort, hash] = costs(n).map(|cost| cost.memory as usize);
+            assert!(pairs == 0 && sort >= 2 * n && hash >= 2 * n);
+        }
+    }
+
+    #[test]
     fn the_exponent_of_n_log_n_comes_down_towards_one_and_is_not_there() {
         let fit = |from: u32| {
             let n_log_n = |i| (2_f64.powi(i), 2_f64.powi(i) * f64::from(i));
@@ -250,6 +258,7 @@ mod tests {
             for (name, way) in WAYS {
                 assert_eq!(way(&ids).0, set.len() < n, "{name} {ids:?}");
             }
+            assert!(merge_sort(ids).0.is_sorted());
         }
     }
 }
