@@ -98,7 +98,7 @@ fn break_even(len: usize, packed: usize, cpu: Duration) -> Option<f64> {
 fn main() -> Result<()> {
     let crates = [
         ("miniz_oxide", env!("MINIZ_OXIDE_VERSION")),
-        ("libzstd", zstd::zstd_safe::version_string()),
+        ("zstd", zstd::zstd_safe::version_string()),
     ];
     println!("{}\n", recorded::measured_on(&crates)?);
     println!("                  size  of the         ns a byte      pays on a wire");
