@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn a_number_is_found_by_the_name_at_the_start_of_its_line() {
         let status =
-            "Name:\tidle\nVmSize:\t  2048 kB\nVmRSS:\t 512 kB\nThreads:\t3\n";
+            "Name:\tVmRSS: 7\nVmSize:\t  2048 kB\nVmRSS:\t 512 kB\nThreads:\t3\n";
         assert_eq!(number_of(status, "VmRSS:"), Some(512));
         assert_eq!(number_of(status, "Threads:"), Some(3));
         assert_eq!(number_of(status, "VmSwap:"), None);
