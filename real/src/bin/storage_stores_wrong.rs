@@ -77,7 +77,7 @@ fn redis(shop: &mut KeyValue) -> Result<()> {
         ("    noeviction", "noeviction"),
     ] {
         let Full { has_order, refused, .. } = full(policy)?;
-        let order = if has_order { "order 101 there" } else { "order 101 gone" };
+        let order = if has_order { "order there" } else { "order gone" };
         // The rest of the text names the setting.
         let refused = refused.unwrap_or("no write refused".into());
         let refused = refused.split(" when").next().unwrap_or_default();
