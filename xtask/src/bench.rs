@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::figures::Drawings;
+use crate::site::Made;
 use crate::{serve, site};
 
 /// Rebuilds measured for the median.
@@ -29,8 +29,8 @@ pub fn run(root: &Path) -> Result<()> {
     for name in serve::watched() {
         copy_tree(&root.join(name), &book.join(name))?;
     }
-    let mut drawings = Drawings::new();
-    let first = build(book, folder.path(), &mut drawings)?;
+    let mut made = Made::default();
+    let first = build(book, folder.path(), &mut made)?;
     let mut report = String::new();
     writeln!(report, "first build              {first:>7.0} ms")?;
 
@@ -39,7 +39,7 @@ pub fn run(root: &Path) -> Result<()> {
     let mut rebuilds = Vec::new();
     for edit in 0..REBUILDS {
         fs::write(&edited, format!("{text}\nword{edit}\n"))?;
-        rebuilds.push(build(book, folder.path(), &mut drawings)?);
+        rebuilds.push(build(book, folder.path(), &mut made)?);
     }
     rebuilds.sort_by(f64::total_cmp);
     writeln!(
@@ -75,9 +75,9 @@ pub fn run(root: &Path) -> Result<()> {
     crate::print(&report)
 }
 
-fn build(root: &Path, dest: &Path, drawings: &mut Drawings) -> Result<f64> {
+fn build(root: &Path, dest: &Path, made: &mut Made) -> Result<f64> {
     let start = Instant::now();
-    site::render(root, dest, drawings)?;
+    site::render(root, dest, made)?;
     Ok(start.elapsed().as_secs_f64() * 1000.0)
 }
 

@@ -12,7 +12,7 @@ use mdbook_driver::builtin_preprocessors::{IndexPreprocessor, LinkPreprocessor};
 use mdbook_driver::config::Config;
 use mdbook_preprocessor::{Preprocessor, PreprocessorContext};
 
-use crate::{figures, glossary};
+use crate::{assets, figures, glossary};
 
 /// Everything that the HTML renderer needs.
 pub struct Prepared {
@@ -38,16 +38,9 @@ pub fn config(root: &Path) -> Result<Config> {
     config
         .update_from_env()
         .context("an MDBOOK_… environment variable is not valid")?;
-    let html = config
+    config
         .html_config()
         .with_context(|| format!("{}: [output.html] is not valid", path.display()))?;
-    // `mdbook-mermaid install` adds its scripts for the stock command; pages built here carry
-    // drawings, so the scripts would only weigh on the reader.
-    let scripts: Vec<PathBuf> = html
-        .additional_js
-        .into_iter()
-        .filter(|script| !matches!(script.to_str(), Some("mermaid.min.js" | "mermaid-init.js")))
-        .collect();
     let serde_json::Value::Object(tables) = serde_json::to_value(&config)? else {
         unreachable!("a configuration is a table");
     };
@@ -56,7 +49,11 @@ pub fn config(root: &Path) -> Result<Config> {
         .and_then(|output| output.get("html"))
         .cloned();
     config.set("output", serde_json::json!({ "html": html }))?;
-    config.set("output.html.additional-js", scripts)?;
+    // The pages are the tool's own: mdBook's search and theme are not theirs, nor are scripts for
+    // the stock command, such as those that `mdbook-mermaid install` adds.
+    config.set("output.html.additional-js", serde_json::json!([]))?;
+    config.set("output.html.theme", assets::folder())?;
+    config.set("output.html.search.enable", false)?;
     config.set("preprocessor", serde_json::json!({}))?;
     Ok(config)
 }

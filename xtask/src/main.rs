@@ -4,13 +4,17 @@
 //! chapters under `src/`, the programs under `examples/` and `real/`), and no chapter or program
 //! may know of it: the stock `mdbook build` works without this crate.
 
+mod assets;
 mod bench;
 mod book;
 mod check;
 mod ci;
+mod code;
+mod contents;
 mod diagrams;
 mod figures;
 mod glossary;
+mod highlight;
 mod new_chapter;
 mod record;
 mod serve;

@@ -27,7 +27,6 @@ use tokio::sync::watch;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::WatchStream;
 
-use crate::figures::Drawings;
 use crate::record::PACKAGES;
 use crate::site;
 
@@ -39,7 +38,7 @@ pub fn watched() -> impl Iterator<Item = &'static str> {
     const OTHERS: [&str; 6] = [
         "src",
         "examples",
-        "theme",
+        "page",
         "assets",
         "book.toml",
         ".github", // a chapter shows the workflows
@@ -101,7 +100,7 @@ async fn serve(root: &Path, port: u16, open: bool) -> Result<()> {
     let mut builder = Builder {
         root: root.to_path_buf(),
         served: served.clone(),
-        drawings: Drawings::new(),
+        made: site::Made::default(),
     };
     let (changes, changed) = mpsc::channel();
     // Watching begins before the first build, so that no change falls between the two.
@@ -142,7 +141,7 @@ async fn serve(root: &Path, port: u16, open: bool) -> Result<()> {
 struct Builder {
     root: PathBuf,
     served: Arc<Served>,
-    drawings: Drawings,
+    made: site::Made,
 }
 
 impl Builder {
@@ -195,7 +194,7 @@ impl Builder {
             .tempdir()
             .context("cannot make a temporary folder")
             .and_then(|folder| {
-                let report = site::render(&self.root, folder.path(), &mut self.drawings)?;
+                let report = site::render(&self.root, folder.path(), &mut self.made)?;
                 Ok((files_below(folder.path())?, report))
             });
         let error = match outcome {

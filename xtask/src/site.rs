@@ -11,6 +11,9 @@ use anyhow::{Context, Result, bail};
 use mdbook_html::HtmlHandlebars;
 use mdbook_renderer::{RenderContext, Renderer};
 
+use crate::assets::Assets;
+use crate::code::Blocks;
+use crate::contents::Contents;
 use crate::figures::{self, Drawings};
 use crate::{book, check};
 
@@ -27,35 +30,52 @@ pub struct Report {
     pub took: Duration,
 }
 
-/// Renders the book of `root` into the empty folder `dest`, drawing what `drawings` does not
-/// hold yet.
+/// What one build made that the next can take over.
+#[derive(Default)]
+pub struct Made {
+    drawings: Drawings,
+    blocks: Blocks,
+}
+
+/// Renders the book of `root` into the empty folder `dest`, making what `made` does not hold yet.
 ///
 /// # Errors
 /// Everything that would leave a page wrong: a missing include or anchor, a diagram that does
 /// not parse, a chapter without a file. Each is named with its file and line.
-pub fn render(root: &Path, dest: &Path, drawings: &mut Drawings) -> Result<Report> {
+pub fn render(root: &Path, dest: &Path, made: &mut Made) -> Result<Report> {
     let start = Instant::now();
     check::refuse_unbuildable(root)?;
     let prepared = book::prepare(root)?;
+    let html = prepared.config.html_config().unwrap_or_default();
+    let assets = Assets::load(root, &html.additional_css)?;
+    let contents = Contents::of(&prepared.book);
     let mut context = RenderContext::new(root, prepared.book, prepared.config.clone(), dest);
     context.chapter_titles.extend(prepared.chapter_titles);
     HtmlHandlebars::new()
         .render(&context)
         .context("mdBook could not write the pages")?;
+    remove_theme_files(dest, &root.join(&prepared.config.book.src))?;
     let mut pages = 0;
-    for page in files_below(dest)? {
-        if page.extension().is_none_or(|extension| extension != "html") {
+    for path in files_below(dest)? {
+        if path.extension().is_none_or(|extension| extension != "html") {
             continue;
         }
-        let html =
-            fs::read_to_string(&page).with_context(|| format!("cannot read {}", page.display()))?;
-        let drawn = figures::draw_into(&html, &prepared.diagrams, drawings)?;
-        if drawn != html {
-            fs::write(&page, drawn).with_context(|| format!("cannot write {}", page.display()))?;
+        let written =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let address = address(&path, dest)?;
+        let root_from_page = "../".repeat(address.matches('/').count());
+        let page = assets.name_in(&written)?;
+        let page = contents.put_into(&page, &address, &root_from_page);
+        let page = made.blocks.finish(&page);
+        let page = figures::draw_into(&page, &prepared.diagrams, &mut made.drawings)?;
+        if page != written {
+            fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))?;
         }
         pages += 1;
     }
-    drawings.retain(|(id, source), _| {
+    assets.write(dest)?;
+    made.blocks.forget_unused();
+    made.drawings.retain(|(id, source), _| {
         prepared
             .diagrams
             .iter()
@@ -71,6 +91,36 @@ pub fn render(root: &Path, dest: &Path, drawings: &mut Drawings) -> Result<Repor
         diagrams: prepared.diagrams.len(),
         took: start.elapsed(),
     })
+}
+
+/// A file's address below the site's root, with `/` between folders.
+fn address(path: &Path, dest: &Path) -> Result<String> {
+    Ok(path
+        .strip_prefix(dest)?
+        .to_string_lossy()
+        .replace('\\', "/"))
+}
+
+/// Removes what mdBook's theme brings and no page here asks for: its scripts, styles and fonts.
+/// What lies in the book's own source folder stays.
+fn remove_theme_files(dest: &Path, src: &Path) -> Result<()> {
+    for path in files_below(dest)? {
+        let name = path.strip_prefix(dest)?;
+        let is_page = path
+            .extension()
+            .is_some_and(|extension| extension == "html");
+        let stays = is_page && name != Path::new("toc.html")
+            || matches!(name.to_str(), Some(".nojekyll" | "CNAME"))
+            || src.join(name).exists();
+        if !stays {
+            fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+    }
+    for folder in ["css", "fonts", "assets"] {
+        // A folder that still holds something of the book's stays.
+        let _ = fs::remove_dir(dest.join(folder));
+    }
+    Ok(())
 }
 
 /// Builds the site into `dest`, replacing an earlier site there only once the new one is whole.
@@ -91,7 +141,7 @@ pub fn build(root: &Path, dest: &Path) -> Result<Report> {
         .with_context(|| format!("cannot write beside {}", dest.display()))?;
     let fresh = beside.path().join("new");
     fs::create_dir(&fresh)?;
-    let report = render(root, &fresh, &mut Drawings::new())?;
+    let report = render(root, &fresh, &mut Made::default())?;
     if dest.exists() {
         fs::rename(dest, beside.path().join("old"))
             .with_context(|| format!("cannot move the earlier {} aside", dest.display()))?;

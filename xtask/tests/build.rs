@@ -153,7 +153,7 @@ fn the_links_to_the_repository_come_from_the_environment() {
 }
 
 #[test]
-fn the_scripts_that_the_stock_plugin_installs_are_not_shipped() {
+fn no_script_is_shipped_but_the_pages_own() {
     let book = SmallBook::new();
     book.edit(
         "book.toml",
@@ -164,10 +164,57 @@ fn the_scripts_that_the_stock_plugin_installs_are_not_shipped() {
         book.write(script, "// a script");
     }
     assert!(book.run(&["build"]).status.success());
+    let scripts: Vec<String> = tree(&book.root().join("book"))
+        .into_keys()
+        .filter(|name| name.ends_with(".js"))
+        .collect();
+    assert!(!scripts.is_empty(), "the page has a script of its own");
+    for script in scripts {
+        assert!(
+            ["page-", "run-", "search-"]
+                .iter()
+                .any(|own| script.starts_with(own)),
+            "{script} is shipped"
+        );
+    }
     let page = book.read("book/part/one.html");
-    assert!(page.contains("own"), "{page}");
-    assert!(
-        !page.contains("mermaid-init") && !page.contains("mermaid.min"),
-        "{page}"
-    );
+    for stranger in [
+        "mermaid-init",
+        "mermaid.min",
+        "own.js",
+        "book.js",
+        "highlight.js",
+    ] {
+        assert!(!page.contains(stranger), "{stranger}: {page}");
+    }
+}
+
+#[test]
+fn a_page_has_the_whole_table_of_contents_and_names_only_files_that_are_there() {
+    let book = SmallBook::new();
+    assert!(book.run(&["build"]).status.success());
+    let files = tree(&book.root().join("book"));
+    for page in files.keys().filter(|name| name.ends_with(".html")) {
+        let html = book.read(&format!("book/{page}"));
+        assert!(
+            html.contains("part/one.html\""),
+            "{page} lists no chapter: {html}"
+        );
+        assert!(
+            !html.contains("@asset(") && !html.contains("@inline("),
+            "{page}"
+        );
+        let folder = Path::new(page).parent().expect("a folder");
+        for attribute in ["src=\"", "<link rel=\"stylesheet\" href=\""] {
+            for name in html.split(attribute).skip(1) {
+                let name = name.split('"').next().expect("its end");
+                let depth = name.matches("../").count();
+                assert_eq!(depth, folder.components().count(), "{page}: {name}");
+                assert!(
+                    files.contains_key(&name[depth * 3..]),
+                    "{page}: {name} is missing"
+                );
+            }
+        }
+    }
 }
