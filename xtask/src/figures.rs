@@ -15,6 +15,10 @@ use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
 
 use crate::diagrams;
 
+/// What stands around the id of a diagram where its drawing belongs.
+const PLACEHOLDER: &str = "<span data-diagram=\"";
+const PLACEHOLDER_END: &str = "\"></span>";
+
 /// A diagram whose place in a page is marked.
 pub struct Diagram {
     /// Its id in the site: the chapter's name and the diagram's number in it.
@@ -83,12 +87,18 @@ pub fn mark(chapter: &mut Chapter, diagrams: &mut Vec<Diagram>) -> Result<()> {
 /// # Errors
 /// When a diagram that the page shows does not parse.
 pub fn draw_into(page: &str, diagrams: &[Diagram], drawings: &mut Drawings) -> Result<String> {
-    let mut drawn = page.to_owned();
-    for diagram in diagrams {
-        let placeholder = placeholder(&diagram.id);
-        if !drawn.contains(&placeholder) {
+    let mut drawn = String::with_capacity(page.len());
+    let mut rest = page;
+    while let Some((before, after)) = rest.split_once(PLACEHOLDER) {
+        drawn.push_str(before);
+        let found = after
+            .split_once(PLACEHOLDER_END)
+            .and_then(|(id, after)| Some((diagrams.iter().find(|one| one.id == id)?, after)));
+        let Some((diagram, after)) = found else {
+            drawn.push_str(PLACEHOLDER);
+            rest = after;
             continue;
-        }
+        };
         let key = (diagram.id.clone(), diagram.source.clone());
         if !drawings.contains_key(&key) {
             let caption = format!("{}-caption", diagram.id);
@@ -96,13 +106,15 @@ pub fn draw_into(page: &str, diagrams: &[Diagram], drawings: &mut Drawings) -> R
                 .with_context(|| format!("src/{}: {}", diagram.chapter, diagram.id))?;
             drawings.insert(key.clone(), svg);
         }
-        drawn = drawn.replace(&placeholder, &drawings[&key]);
+        drawn.push_str(&drawings[&key]);
+        rest = after;
     }
+    drawn.push_str(rest);
     Ok(drawn)
 }
 
 fn placeholder(id: &str) -> String {
-    format!("<span data-diagram=\"{id}\"></span>")
+    format!("{PLACEHOLDER}{id}{PLACEHOLDER_END}")
 }
 
 /// Every mermaid block of a chapter, in order, with the caption that follows it.
