@@ -211,3 +211,23 @@ addEventListener("afterprint", () => {
     details.open = false;
   }
 });
+
+// ---- reading without a network: the whole book is kept after the first visit
+
+// Where this browser may not keep anything, the book needs the network, as any page does.
+const ignore = () => undefined;
+const { offline } = body.dataset;
+if (offline === undefined) {
+  // A book that is being written is never an old one: what another build kept here is let go.
+  navigator.serviceWorker
+    ?.getRegistrations()
+    .then((kept) => Promise.all(kept.map((one) => one.unregister())))
+    .catch(ignore);
+} else if (!navigator.connection?.saveData) {
+  const keepBook = () => navigator.serviceWorker?.register(offline).catch(ignore);
+  if (document.readyState === "complete") {
+    keepBook();
+  } else {
+    addEventListener("load", keepBook);
+  }
+}

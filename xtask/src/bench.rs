@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::site::Made;
+use crate::site::{Made, Purpose};
 use crate::{serve, site};
 
 /// Rebuilds measured for the median.
@@ -77,7 +77,7 @@ pub fn run(root: &Path) -> Result<()> {
 
 fn build(root: &Path, dest: &Path, made: &mut Made) -> Result<f64> {
     let start = Instant::now();
-    site::render(root, dest, made)?;
+    site::render(root, dest, Purpose::Serve, made)?;
     Ok(start.elapsed().as_secs_f64() * 1000.0)
 }
 

@@ -16,6 +16,7 @@ mod figures;
 mod glossary;
 mod highlight;
 mod new_chapter;
+mod offline;
 mod record;
 mod serve;
 mod site;

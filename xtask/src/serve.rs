@@ -28,7 +28,7 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::WatchStream;
 
 use crate::record::PACKAGES;
-use crate::site;
+use crate::site::{self, Purpose};
 
 /// How long the tree must be quiet before a rebuild: an editor writes a file in several steps.
 const QUIET: Duration = Duration::from_millis(40);
@@ -194,7 +194,8 @@ impl Builder {
             .tempdir()
             .context("cannot make a temporary folder")
             .and_then(|folder| {
-                let report = site::render(&self.root, folder.path(), &mut self.made)?;
+                let report =
+                    site::render(&self.root, folder.path(), Purpose::Serve, &mut self.made)?;
                 Ok((files_below(folder.path())?, report))
             });
         let error = match outcome {

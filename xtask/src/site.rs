@@ -15,7 +15,7 @@ use crate::assets::Assets;
 use crate::code::Blocks;
 use crate::contents::Contents;
 use crate::figures::{self, Drawings};
-use crate::{book, check};
+use crate::{book, check, offline};
 
 /// A file that every site built here holds, by which `swap_in` knows what it may replace.
 const MARK: &str = ".system-design-notes";
@@ -30,6 +30,15 @@ pub struct Report {
     pub took: Duration,
 }
 
+/// Who a site is built for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Readers, who may keep the book for reading without a network.
+    Publish,
+    /// Somebody who writes it and looks at each change.
+    Serve,
+}
+
 /// What one build made that the next can take over.
 #[derive(Default)]
 pub struct Made {
@@ -42,7 +51,7 @@ pub struct Made {
 /// # Errors
 /// Everything that would leave a page wrong: a missing include or anchor, a diagram that does
 /// not parse, a chapter without a file. Each is named with its file and line.
-pub fn render(root: &Path, dest: &Path, made: &mut Made) -> Result<Report> {
+pub fn render(root: &Path, dest: &Path, purpose: Purpose, made: &mut Made) -> Result<Report> {
     let start = Instant::now();
     check::refuse_unbuildable(root)?;
     let prepared = book::prepare(root)?;
@@ -65,6 +74,7 @@ pub fn render(root: &Path, dest: &Path, made: &mut Made) -> Result<Report> {
         let address = address(&path, dest)?;
         let root_from_page = "../".repeat(address.matches('/').count());
         let page = assets.name_in(&written)?;
+        let page = offline::put_into(&page, &root_from_page, purpose == Purpose::Publish);
         let page = contents.put_into(&page, &address, &root_from_page);
         let page = made.blocks.finish(&page);
         let page = figures::draw_into(&page, &prepared.diagrams, &mut made.drawings)?;
@@ -86,6 +96,9 @@ pub fn render(root: &Path, dest: &Path, made: &mut Made) -> Result<Report> {
         "Built by `cargo xtask build`, which replaces this folder whole.\n",
     )
     .with_context(|| format!("cannot write to {}", dest.display()))?;
+    if purpose == Purpose::Publish {
+        offline::write(dest)?;
+    }
     Ok(Report {
         pages,
         diagrams: prepared.diagrams.len(),
@@ -93,8 +106,11 @@ pub fn render(root: &Path, dest: &Path, made: &mut Made) -> Result<Report> {
     })
 }
 
-/// A file's address below the site's root, with `/` between folders.
-fn address(path: &Path, dest: &Path) -> Result<String> {
+/// A file's address below the site's root `dest`, with `/` between folders.
+///
+/// # Errors
+/// When the file is not below `dest`.
+pub fn address(path: &Path, dest: &Path) -> Result<String> {
     Ok(path
         .strip_prefix(dest)?
         .to_string_lossy()
@@ -141,7 +157,7 @@ pub fn build(root: &Path, dest: &Path) -> Result<Report> {
         .with_context(|| format!("cannot write beside {}", dest.display()))?;
     let fresh = beside.path().join("new");
     fs::create_dir(&fresh)?;
-    let report = render(root, &fresh, &mut Made::default())?;
+    let report = render(root, &fresh, Purpose::Publish, &mut Made::default())?;
     if dest.exists() {
         fs::rename(dest, beside.path().join("old"))
             .with_context(|| format!("cannot move the earlier {} aside", dest.display()))?;
