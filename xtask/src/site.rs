@@ -20,6 +20,9 @@ use crate::{book, check, offline};
 /// A file that every site built here holds, by which `swap_in` knows what it may replace.
 const MARK: &str = ".system-design-notes";
 
+/// The style sheet that `book.toml` names for the stock `mdbook` command alone.
+const STOCK_STYLE: &str = "assets/stock.css";
+
 /// What a build made.
 pub struct Report {
     /// Pages written, the print page and the 404 page among them.
@@ -56,7 +59,12 @@ pub fn render(root: &Path, dest: &Path, purpose: Purpose, made: &mut Made) -> Re
     check::refuse_unbuildable(root)?;
     let prepared = book::prepare(root)?;
     let html = prepared.config.html_config().unwrap_or_default();
-    let assets = Assets::load(root, &html.additional_css)?;
+    let styles: Vec<PathBuf> = html
+        .additional_css
+        .into_iter()
+        .filter(|style| style != Path::new(STOCK_STYLE))
+        .collect();
+    let assets = Assets::load(root, &styles)?;
     let contents = Contents::of(&prepared.book);
     let mut context = RenderContext::new(root, prepared.book, prepared.config.clone(), dest);
     context.chapter_titles.extend(prepared.chapter_titles);
