@@ -12,7 +12,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::site::{Made, Purpose};
-use crate::{serve, site};
+use crate::{files, serve, site};
 
 /// Rebuilds measured for the median.
 const REBUILDS: usize = 9;
@@ -53,8 +53,8 @@ pub fn run(root: &Path) -> Result<()> {
         "\n{:<44} {:>9} {:>9} {:>6}",
         "page, with all it loads", "bytes", "gzip", "files"
     )?;
-    let files = site::files_below(folder.path())?;
-    let pages = files
+    let all = files::files_below(folder.path())?;
+    let pages = all
         .iter()
         .filter(|path| path.extension().is_some_and(|end| end == "html"));
     for page in pages {
@@ -134,7 +134,7 @@ fn copy_tree(from: &Path, to: &Path) -> Result<()> {
     if from.is_file() {
         fs::copy(from, to).with_context(|| format!("cannot copy {}", from.display()))?;
     } else if from.is_dir() {
-        for file in site::files_below(from)? {
+        for file in files::files_below(from)? {
             let Ok(below) = file.strip_prefix(from) else {
                 bail!("{} is not below {}", file.display(), from.display());
             };

@@ -13,6 +13,7 @@ mod code;
 mod contents;
 mod diagrams;
 mod figures;
+mod files;
 mod glossary;
 mod highlight;
 mod new_chapter;

@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
-use crate::{assets, site};
+use crate::{assets, files};
 
 /// What the template has in place of the attribute that makes a page ask for the service worker.
 const PLACE: &str = "@offline()";
@@ -44,8 +44,8 @@ pub fn put_into(page: &str, root: &str, kept: bool) -> String {
 /// When a file cannot be read or written, with its path, or `page/sw.js` has lost its two marks.
 pub fn write(dest: &Path) -> Result<()> {
     let mut files = BTreeMap::new();
-    for path in site::files_below(dest)? {
-        let name = site::address(&path, dest)?;
+    for path in files::files_below(dest)? {
+        let name = files::address(&path, dest)?;
         if !is_stored(&name) {
             continue;
         }

@@ -27,6 +27,7 @@ use tokio::sync::watch;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::WatchStream;
 
+use crate::files;
 use crate::record::PACKAGES;
 use crate::site::{self, Purpose};
 
@@ -263,7 +264,7 @@ async fn page(State(served): State<Arc<Served>>, uri: Uri) -> Response {
 /// Every file below a folder.
 fn files_below(folder: &Path) -> Result<Files> {
     let mut files = Files::new();
-    for path in site::files_below(folder)? {
+    for path in files::files_below(folder)? {
         let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let name = path
             .strip_prefix(folder)?

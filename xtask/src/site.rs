@@ -15,6 +15,7 @@ use crate::assets::Assets;
 use crate::code::Blocks;
 use crate::contents::Contents;
 use crate::figures::{self, Drawings};
+use crate::files::{address, files_below};
 use crate::{book, check, offline};
 
 /// A file that every site built here holds, by which `swap_in` knows what it may replace.
@@ -114,17 +115,6 @@ pub fn render(root: &Path, dest: &Path, purpose: Purpose, made: &mut Made) -> Re
     })
 }
 
-/// A file's address below the site's root `dest`, with `/` between folders.
-///
-/// # Errors
-/// When the file is not below `dest`.
-pub fn address(path: &Path, dest: &Path) -> Result<String> {
-    Ok(path
-        .strip_prefix(dest)?
-        .to_string_lossy()
-        .replace('\\', "/"))
-}
-
 /// Removes what mdBook's theme brings and no page here asks for: its scripts, styles and fonts.
 /// What lies in the book's own source folder stays.
 fn remove_theme_files(dest: &Path, src: &Path) -> Result<()> {
@@ -193,27 +183,4 @@ fn refuse_foreign(dest: &Path) -> Result<()> {
         "{} holds files that no earlier build wrote: remove it or name another folder with --dest",
         dest.display()
     );
-}
-
-/// Every file below `folder`, in order of its path.
-///
-/// # Errors
-/// When a folder cannot be read, with its path.
-pub fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        for entry in
-            fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?
-        {
-            let path = entry?.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
 }
