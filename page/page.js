@@ -164,6 +164,41 @@ document.addEventListener("click", (event) => {
   }
 });
 
+// ---- search: its script is loaded when it is asked for
+
+const loadSearch = () => import(new URL(body.dataset.searchJs, document.baseURI));
+
+async function openSearch() {
+  try {
+    await (await loadSearch()).open();
+  } catch {
+    notice(
+      navigator.onLine
+        ? "The search could not be loaded. Reload the page to try again."
+        : "You are offline, and this browser has not kept the search.",
+    );
+  }
+}
+
+function notice(text) {
+  byId("notice")?.remove();
+  const shown = Object.assign(document.createElement("p"), { id: "notice" });
+  shown.setAttribute("role", "alert");
+  body.append(shown);
+  shown.textContent = text;
+  setTimeout(() => shown.remove(), 8000);
+}
+
+byId("search-button").addEventListener("click", openSearch);
+try {
+  // The reader comes from a result.
+  if (sessionStorage.getItem("search-hit")) {
+    loadSearch().then((search) => search.arrive());
+  }
+} catch {
+  // Nothing was kept, so there is nothing to mark.
+}
+
 // ---- keys
 
 // Where an arrow moves something else than the book.
@@ -180,7 +215,18 @@ function inOwnArrows() {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) {
+  if (event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey) {
+    return;
+  }
+  // On some keyboards a slash needs Shift.
+  if (event.key === "/" || (event.key === "s" && !event.shiftKey)) {
+    if (!event.target.closest("input, textarea, select, dialog, [contenteditable]")) {
+      event.preventDefault();
+      openSearch();
+    }
+    return;
+  }
+  if (event.shiftKey) {
     return;
   }
   if (event.key === "Escape" && !wide.matches && root.classList.contains("contents-open")) {

@@ -127,6 +127,13 @@ impl Assets {
         Ok(done)
     }
 
+    /// Every file by the name that the template has for it.
+    #[cfg(test)]
+    pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let files = self.files.iter();
+        files.map(|(name, (_, bytes))| (name.as_str(), bytes.as_slice()))
+    }
+
     /// Writes every file to the site.
     ///
     /// # Errors
@@ -137,6 +144,10 @@ impl Assets {
                 continue;
             }
             let path = dest.join(hashed);
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder)
+                    .with_context(|| format!("cannot create {}", folder.display()))?;
+            }
             fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
         }
         Ok(())

@@ -38,6 +38,11 @@ impl Contents {
         Contents(lines)
     }
 
+    /// The address of every chapter below the site's root, in the book's order.
+    pub fn addresses(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|line| line.address.as_deref())
+    }
+
     /// The page at `address` (below the site's root, with `/`) with its table of contents.
     /// `root` leads from the page to the site's root: `../`, or nothing.
     pub fn put_into(&self, page: &str, address: &str, root: &str) -> String {

@@ -19,6 +19,7 @@ mod highlight;
 mod new_chapter;
 mod offline;
 mod record;
+mod search;
 mod serve;
 mod site;
 

@@ -19,7 +19,12 @@ const PLACE: &str = "@offline()";
 const SCRIPT: &str = "sw.js";
 
 /// What is not stored: large files that a reader asks for once, and files that only machines read.
+/// Of the search's index all but the excerpts from code is stored: what stands only in code is
+/// found without them.
 fn is_stored(name: &str) -> bool {
+    if let Some(name) = name.strip_prefix("search/") {
+        return !name.starts_with("code-");
+    }
     let extension = name.rsplit_once('.').map(|(_, extension)| extension);
     !name.starts_with('.')
         && !matches!(extension, Some("pdf" | "xml" | "txt"))

@@ -16,7 +16,7 @@ use crate::code::Blocks;
 use crate::contents::Contents;
 use crate::figures::{self, Drawings};
 use crate::files::{address, files_below};
-use crate::{book, check, offline};
+use crate::{book, check, offline, search};
 
 /// A file that every site built here holds, by which `swap_in` knows what it may replace.
 const MARK: &str = ".system-design-notes";
@@ -48,6 +48,7 @@ pub enum Purpose {
 pub struct Made {
     drawings: Drawings,
     blocks: Blocks,
+    search: search::Read,
 }
 
 /// Renders the book of `root` into the empty folder `dest`, making what `made` does not hold yet.
@@ -65,7 +66,7 @@ pub fn render(root: &Path, dest: &Path, purpose: Purpose, made: &mut Made) -> Re
         .into_iter()
         .filter(|style| style != Path::new(STOCK_STYLE))
         .collect();
-    let assets = Assets::load(root, &styles)?;
+    let mut assets = Assets::load(root, &styles)?;
     let contents = Contents::of(&prepared.book);
     let mut context = RenderContext::new(root, prepared.book, prepared.config.clone(), dest);
     context.chapter_titles.extend(prepared.chapter_titles);
@@ -73,24 +74,33 @@ pub fn render(root: &Path, dest: &Path, purpose: Purpose, made: &mut Made) -> Re
         .render(&context)
         .context("mdBook could not write the pages")?;
     remove_theme_files(dest, &root.join(&prepared.config.book.src))?;
-    let mut pages = 0;
+    let mut pages = Vec::new();
     for path in files_below(dest)? {
         if path.extension().is_none_or(|extension| extension != "html") {
             continue;
         }
-        let written =
+        let page =
             fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let address = address(&path, dest)?;
         let root_from_page = "../".repeat(address.matches('/').count());
-        let page = assets.name_in(&written)?;
         let page = offline::put_into(&page, &root_from_page, purpose == Purpose::Publish);
         let page = contents.put_into(&page, &address, &root_from_page);
         let page = made.blocks.finish(&page);
-        let page = figures::draw_into(&page, &prepared.diagrams, &mut made.drawings)?;
-        if page != written {
-            fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))?;
-        }
-        pages += 1;
+        let html = figures::draw_into(&page, &prepared.diagrams, &mut made.drawings)?;
+        pages.push(search::Page {
+            path: address,
+            html,
+        });
+    }
+    let chapters: Vec<_> = contents
+        .addresses()
+        .filter_map(|address| pages.iter().find(|page| page.path == address))
+        .collect();
+    made.search.add_index(&chapters, &mut assets)?;
+    for page in &pages {
+        let path = dest.join(&page.path);
+        fs::write(&path, assets.name_in(&page.html)?)
+            .with_context(|| format!("cannot write {}", path.display()))?;
     }
     assets.write(dest)?;
     made.blocks.forget_unused();
@@ -109,7 +119,7 @@ pub fn render(root: &Path, dest: &Path, purpose: Purpose, made: &mut Made) -> Re
         offline::write(dest)?;
     }
     Ok(Report {
-        pages,
+        pages: pages.len(),
         diagrams: prepared.diagrams.len(),
         took: start.elapsed(),
     })
