@@ -41,27 +41,32 @@ function queryWords(query) {
   return found.filter((word, at) => found.findIndex((other) => other.whole === word.whole) === at);
 }
 
-/** The singular of a plural, and the plural that does not begin with its singular. */
+/** The forms of a word that do not begin with it: `query` of `queries`, `caching` of `caches`. */
 function otherForms(word) {
-  const forms = [];
-  const ends = (end, other) => {
-    if (word.length > end.length + 1 && word.endsWith(end)) {
-      forms.push(word.slice(0, word.length - end.length) + other);
+  const forms = new Set();
+  const ends = (one, end, other) => {
+    if (one.length > end.length + 2 && one.endsWith(end)) {
+      forms.add(one.slice(0, one.length - end.length) + other);
     }
   };
-  if (word.length > 3 && !word.endsWith("ss")) {
-    ends("s", "");
-    ends("es", "");
-    ends("ies", "y");
-    ends("ices", "ex");
-    ends("ices", "ix");
+  if (!word.endsWith("ss")) {
+    ends(word, "s", "");
+    ends(word, "es", "");
+    ends(word, "ies", "y");
+    ends(word, "ices", "ex");
+    ends(word, "ices", "ix");
   }
+  ends(word, "ex", "ices");
+  ends(word, "ix", "ices");
   if (/[^aeiou]y$/u.test(word)) {
-    ends("y", "ies");
+    ends(word, "y", "ies");
   }
-  ends("ex", "ices");
-  ends("ix", "ices");
-  return forms;
+  ends(word, "ing", "");
+  ends(word, "ing", "e");
+  for (const one of [word, ...forms]) {
+    ends(one, "e", "ing");
+  }
+  return [...forms];
 }
 
 // ---- the index
@@ -75,7 +80,7 @@ const WEIGHTS = 7;
 // How much a hit is worth: in output, once and more often in code, once to often in prose, in the
 // heading.
 const WORTH = [0.35, 0.5, 0.7, 1, 1.4, 1.8, 5];
-const LEVEL_WORTH = [1, 1.4, 1.1, 1, 1, 1, 1, 0.9];
+const LEVEL_WORTH = [1, 1.4, 1.1, 1, 1, 1, 1, 0.7];
 
 /** Calls `take` with each number of a text in which a number is one visible character or more. */
 function readNumbers(text, take) {
@@ -223,6 +228,11 @@ export async function find(query) {
       return above;
     });
     if (holds) {
+      // The more of a heading the query is, the more the section is about it.
+      const ofHeading = places.filter((place) => place.get(at)?.weight === HEADING).length;
+      if (ofHeading > 0) {
+        score *= 0.6 + 0.4 * Math.min(1, ofHeading / words(section.title).length);
+      }
       // A word says more of a short section than of a long one.
       score /= 1 + 0.15 * Math.log(1 + section.length / 100);
       found.push({ section, page: list.pages[section.page], score, inCode, onlyOutput });
@@ -233,33 +243,39 @@ export async function find(query) {
 
 // ---- hits in a text
 
-const escaped = (text) => text.replace(/[\\^$.*+?()[\]{}|/-]/gu, "\\$&");
+const escaped = (text) => text.replace(/[\\^$.*+?()[\]{}|/]/gu, "\\$&");
 
-/** What finds a word of a query in a text: wherever a word begins, else at a hump of a name. */
-function finderOf({ whole, parts }) {
+/** Ways to find a word of a query in a text, best first: as it is, as its parts, at a hump of a name. */
+function waysToFind({ whole, parts }) {
   const begin = "(?<![\\p{L}\\p{N}])";
   const end = "(?![\\p{L}\\p{N}])";
   const between = /^[0-9]/u.test(whole) ? "[,_]?" : whole.startsWith("o(") ? "\\s*" : "['’]?";
   const spelled = [...whole].map(escaped).join(between);
-  const ways = [whole.length > 1 ? `${spelled}[\\p{L}\\p{N}]*` : `${spelled}${end}`];
-  ways.push(...otherForms(whole).map((form) => `${escaped(form)}${end}`));
-  ways.push(...parts.map((part) => `${escaped(part)}${end}`));
-  const named = (word) => escaped(word[0].toUpperCase() + word.slice(1));
-  return {
-    words: new RegExp(`${begin}(?:${ways.join("|")})`, "giu"),
-    humps: new RegExp(`(?<=[\\p{L}\\p{N}])${named(whole)}`, "gu"),
-  };
+  const words = [whole.length > 1 ? `${spelled}[\\p{L}\\p{N}]*` : `${spelled}${end}`];
+  words.push(...otherForms(whole).map((form) => `${escaped(form)}${end}`));
+  const ways = [new RegExp(`${begin}(?:${words.join("|")})`, "giu")];
+  if (parts.length > 0) {
+    const adjacent = parts.map(escaped).join("[\\s_-]*");
+    ways.push(new RegExp(`${begin}${adjacent}`, "giu"));
+    ways.push(new RegExp(`${begin}(?:${parts.map(escaped).join("|")})${end}`, "giu"));
+  }
+  const named = escaped(whole[0].toUpperCase() + whole.slice(1));
+  ways.push(new RegExp(`(?<=[\\p{L}\\p{N}])${named}`, "gu"));
+  return ways;
 }
 
-/** The hits of a query in a text, in order: where each begins and ends, and which word it is. */
+/** For each word of a query, given its ways, the best that finds it in any of the texts. */
+function findersFor(waysOfWords, texts) {
+  return waysOfWords.map(
+    (ways) => ways.find((way) => texts.some((text) => text.search(way) >= 0)) ?? ways[0],
+  );
+}
+
+/** The hits in a text, in order: where each begins and ends, and which word it is. */
 function hitsIn(text, finders) {
-  const hits = finders.flatMap((finder, word) => {
-    let found = [...text.matchAll(finder.words)];
-    if (found.length === 0) {
-      found = [...text.matchAll(finder.humps)];
-    }
-    return found.map((hit) => ({ start: hit.index, end: hit.index + hit[0].length, word }));
-  });
+  const hits = finders.flatMap((finder, word) =>
+    [...text.matchAll(finder)].map((hit) => ({ start: hit.index, end: hit.index + hit[0].length, word })),
+  );
   hits.sort((one, other) => one.start - other.start || other.end - one.end);
   return hits.filter((hit, at) => at === 0 || hit.start >= hits[at - 1].end);
 }
@@ -291,8 +307,8 @@ function excerptOf(texts, finders) {
     const from = best.text.lastIndexOf("\n", best.start) + 1;
     const lines = best.text.slice(from).split("\n");
     const last = best.text.slice(from, best.end).split("\n").length;
-    const shown = lines.slice(0, Math.min(last, 3));
-    const indent = Math.min(...shown.filter((line) => line.trim()).map((line) => line.search(/\S/u)));
+    const shown = lines.slice(0, Math.min(last, 3)).filter((line) => line.trim());
+    const indent = Math.min(...shown.map((line) => line.search(/\S/u)));
     return { text: shown.map((line) => line.slice(indent)).join("\n"), code: true };
   }
   const paragraph = best.text.lastIndexOf("\n", best.start) + 1;
@@ -451,8 +467,8 @@ class SearchDialog {
       return;
     }
     this.#retry.hidden = true;
-    const finders = wanted.map(finderOf);
-    const results = found.slice(0, MOST).map((result) => this.#result(result, finders));
+    const ways = wanted.map(waysToFind);
+    const results = found.slice(0, MOST).map((result) => this.#result(result, ways));
     this.#results.replaceChildren(...results.map(({ item }) => item));
     this.#results.scrollTop = 0;
     if (wanted.length === 0) {
@@ -491,7 +507,7 @@ class SearchDialog {
   }
 
   /** A result's list item, and what fills in its excerpt. */
-  #result({ section, page: [path, chapter, prose, code], inCode, onlyOutput }, finders) {
+  #result({ section, page: [path, chapter, prose, code], inCode, onlyOutput }, ways) {
     const address = rootOf(path);
     address.hash = section.anchor;
     const link = make("a", { href: address.href });
@@ -499,7 +515,8 @@ class SearchDialog {
       link.append(make("span", { className: "chapter" }, `${chapter} › `));
     }
     const title = make("b");
-    writeMarked(title, section.title || chapter, finders);
+    const name = section.title || chapter;
+    writeMarked(title, name, findersFor(ways, [name]));
     link.append(title);
     const head = make("div", {}, link);
     if (inCode) {
@@ -515,6 +532,10 @@ class SearchDialog {
         const texts = async (name, isCode) =>
           (await loadTexts(name))[at].map((text) => ({ text, code: isCode }));
         const all = await Promise.all([texts(prose, false), inCode ? texts(code, true) : []]);
+        const finders = findersFor(
+          ways,
+          all.flat().map(({ text }) => text),
+        );
         const { text, code: fromCode } = excerptOf(all.flat(), finders);
         const into = fromCode ? make("code") : excerpt;
         writeMarked(into, text, finders);
@@ -591,9 +612,13 @@ export async function arrive() {
     return;
   }
   await loadStyle();
-  const finders = queryWords(hit.query).map(finderOf);
+  const nodes = [...textsOfSection()];
+  const finders = findersFor(
+    queryWords(hit.query).map(waysToFind),
+    nodes.map((node) => node.data),
+  );
   const ranges = [];
-  for (const node of textsOfSection()) {
+  for (const node of nodes) {
     for (const { start, end } of hitsIn(node.data, finders)) {
       const range = new Range();
       range.setStart(node, start);

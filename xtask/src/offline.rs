@@ -83,7 +83,9 @@ mod tests {
     fn written(files: &[(&str, &str)]) -> String {
         let site = tempfile::tempdir().expect("a folder");
         for (name, text) in files {
-            fs::write(site.path().join(name), text).expect("a file");
+            let path = site.path().join(name);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            fs::write(path, text).expect("a file");
         }
         write(site.path()).expect("the site is whole");
         fs::read_to_string(site.path().join(SCRIPT)).expect("the script")
@@ -105,6 +107,23 @@ mod tests {
         for not_stored in ["print.html\":", "book.pdf", "sitemap.xml", "sw.js\":"] {
             assert!(!script.contains(not_stored), "{not_stored}: {script}");
         }
+    }
+
+    #[test]
+    fn the_search_works_without_a_network_but_for_excerpts_from_code() {
+        let script = written(&[
+            ("search/index-1.json", "list"),
+            ("search/terms-0-1.txt", "terms"),
+            ("search/prose-one-1.json", "prose"),
+            ("search/code-one-1.json", "code"),
+        ]);
+        for stored in ["index-1.json", "terms-0-1.txt", "prose-one-1.json"] {
+            assert!(
+                script.contains(&format!("\"search/{stored}\":")),
+                "{script}"
+            );
+        }
+        assert!(!script.contains("search/code-one-1.json"), "{script}");
     }
 
     #[test]
