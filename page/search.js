@@ -186,10 +186,10 @@ async function placesOf(list, word, prefix) {
   return places;
 }
 
-/** As `placesOf`, also where the parts of a compound stand without being one word. */
+/** As `placesOf`; a hyphenated word is also found where its parts stand, as in “write ahead”. */
 async function placesOfQueryWord(list, { whole, parts }) {
   const places = await placesOf(list, whole, true);
-  if (parts.length > 0) {
+  if (whole.includes("-")) {
     const [first, ...others] = await Promise.all(
       parts.map((part, at) => placesOf(list, part, at === parts.length - 1)),
     );
@@ -254,7 +254,7 @@ function waysToFind({ whole, parts }) {
   const words = [whole.length > 1 ? `${spelled}[\\p{L}\\p{N}]*` : `${spelled}${end}`];
   words.push(...otherForms(whole).map((form) => `${escaped(form)}${end}`));
   const ways = [new RegExp(`${begin}(?:${words.join("|")})`, "giu")];
-  if (parts.length > 0) {
+  if (whole.includes("-")) {
     const adjacent = parts.map(escaped).join("[\\s_-]*");
     ways.push(new RegExp(`${begin}${adjacent}`, "giu"));
     ways.push(new RegExp(`${begin}(?:${parts.map(escaped).join("|")})${end}`, "giu"));
@@ -288,10 +288,16 @@ function excerptOf(texts, finders) {
   for (const { text, code } of texts) {
     const hits = hitsIn(text, finders);
     hits.forEach((hit, first) => {
-      const near = hits.slice(first).filter(({ end }) => end - hit.start < EXCERPT - 40);
-      const count = new Set(near.map(({ word }) => word)).size;
-      if (count > best.count) {
-        best = { count, text, code, start: hit.start, end: near.at(-1).end };
+      const near = new Set();
+      let last = hit.end;
+      for (const { start, end, word } of hits.slice(first)) {
+        if (start - hit.start < EXCERPT - 60 && !near.has(word)) {
+          near.add(word);
+          last = end;
+        }
+      }
+      if (near.size > best.count) {
+        best = { count: near.size, text, code, start: hit.start, end: last };
       }
     });
     if (best.count === finders.length) {
