@@ -218,3 +218,31 @@ fn a_page_has_the_whole_table_of_contents_and_names_only_files_that_are_there() 
         }
     }
 }
+
+#[test]
+fn a_page_names_the_files_of_the_search_and_loads_none_of_them() {
+    let book = SmallBook::new();
+    assert!(book.run(&["build"]).status.success());
+    let files = tree(&book.root().join("book"));
+    let html = book.read("book/part/one.html");
+    for attribute in ["js", "css", "index"] {
+        let named = format!("data-search-{attribute}=\"../");
+        let (_, name) = html.split_once(&named).expect("the page names it");
+        let name = name.split('"').next().expect("its end");
+        assert!(files.contains_key(name), "{name} is missing");
+        assert_eq!(html.matches(name).count(), 1, "{name} is loaded: {html}");
+        if attribute != "index" {
+            continue;
+        }
+        let list: serde_json::Value =
+            serde_json::from_slice(&files[name]).expect("the list is JSON");
+        let texts = list["pages"].as_array().expect("pages").iter();
+        let texts = texts.flat_map(|page| [&page[2], &page[3]]);
+        let terms = list["terms"].as_array().expect("terms").iter();
+        let terms = terms.map(|terms| &terms[1]);
+        for file in texts.chain(terms) {
+            let file = file.as_str().expect("a name");
+            assert!(files.contains_key(file), "{file} is missing");
+        }
+    }
+}
