@@ -537,7 +537,9 @@ class SearchDialog {
         const at = section.at - list.sections.findIndex(({ page }) => page === section.page);
         const texts = async (name, isCode) =>
           (await loadTexts(name))[at].map((text) => ({ text, code: isCode }));
-        const all = await Promise.all([texts(prose, false), inCode ? texts(code, true) : []]);
+        // What is kept for reading offline leaves the code out.
+        const ofCode = inCode ? texts(code, true).catch(() => []) : [];
+        const all = await Promise.all([texts(prose, false), ofCode]);
         const finders = findersFor(
           ways,
           all.flat().map(({ text }) => text),
