@@ -7,6 +7,7 @@ const wide = matchMedia("(min-width: 68rem)");
 const byId = (id) => document.getElementById(id);
 
 // What the reader chose, kept in this browser; one that keeps nothing forgets it with the page.
+// Returns whether it is kept.
 function keep(key, value) {
   try {
     if (value === null) {
@@ -14,8 +15,9 @@ function keep(key, value) {
     } else {
       localStorage.setItem(key, value);
     }
+    return true;
   } catch {
-    // Nothing to be done: the choice holds on this page.
+    return false;
   }
 }
 
@@ -107,15 +109,16 @@ if (current) {
 
 const boxes = ".code > pre, .table-wrapper, figure.diagram";
 const name = (box) =>
-  box.matches("pre") ? (box.parentElement.dataset.name ?? "Code") : box.matches("figure") ? "Diagram" : "Table";
+  box.matches("pre") ? (box.dataset.name ?? box.parentElement.dataset.name ?? "Code") : box.matches("figure") ? "Diagram" : "Table";
 const watcher = new ResizeObserver((entries) => {
   for (const { target } of entries) {
-    if (target.scrollWidth > target.clientWidth) {
+    const sideways = target.scrollWidth > target.clientWidth;
+    if (sideways || target.scrollHeight > target.clientHeight) {
       target.tabIndex = 0;
       // A figure has a role and a name already.
       if (!target.matches("figure")) {
         target.setAttribute("role", "group");
-        target.setAttribute("aria-label", `${name(target)}, scrolls sideways`);
+        target.setAttribute("aria-label", `${name(target)}, scrolls${sideways ? " sideways" : ""}`);
       }
     } else {
       target.removeAttribute("tabindex");
@@ -161,6 +164,8 @@ document.addEventListener("click", (event) => {
   } else if (button.matches(".lines")) {
     const whole = button.closest(".code").classList.toggle("whole");
     button.setAttribute("aria-pressed", String(whole));
+  } else {
+    pressRunner(button, event.detail);
   }
 });
 
@@ -197,6 +202,41 @@ try {
   }
 } catch {
   // Nothing was kept, so there is nothing to mark.
+}
+
+// ---- running and editing come with run.js, once a reader wants them
+
+const editsKey = `book-edits:${location.pathname.replace(/index\.html$/, "")}`;
+let runner = null;
+
+function loadRunner() {
+  runner ??= import(new URL(body.dataset.runJs, document.baseURI)).then(({ start }) => start({ keep, kept, editsKey, watcher }));
+  return runner;
+}
+
+async function pressRunner(button, clicks) {
+  // A second press while the script is on its way is no press of Stop.
+  if (button.ariaBusy === "true") {
+    return;
+  }
+  button.ariaBusy = "true";
+  try {
+    (await loadRunner())(button, clicks);
+  } catch {
+    runner = null;
+    const block = button.closest(".code");
+    const result = block.querySelector(".result") ?? block.appendChild(document.createElement("p"));
+    result.className = "result";
+    result.role = "status";
+    result.textContent = `${button.textContent} is not loaded yet and the site cannot be reached. Are you offline? You can copy the program and run it on your own machine.`;
+  } finally {
+    button.ariaBusy = null;
+  }
+}
+
+if (kept(editsKey) !== null) {
+  // Without them the programs stand as printed, and the edits stay kept.
+  loadRunner().catch(() => (runner = null));
 }
 
 // ---- keys

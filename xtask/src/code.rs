@@ -112,21 +112,21 @@ impl Block<'_> {
             other => other,
         };
         let mut attributes = String::new();
-        let mut note = "";
+        let mut note = String::new();
         let mut buttons = String::new();
         if language == "rust" {
-            let place = if says("noplayground") {
-                "local"
-            } else {
-                "playground"
-            };
+            let local = says("noplayground");
+            let place = if local { "local" } else { "playground" };
             attributes.push_str(&format!(" data-run=\"{place}\""));
             if says("should_panic") {
                 attributes.push_str(" data-expect=\"panic\"");
-                note = ", panics";
+                note.push_str(", panics");
             } else if says("compile_fail") {
                 attributes.push_str(" data-expect=\"compile-error\"");
-                note = ", does not compile";
+                note.push_str(", does not compile");
+            }
+            if local {
+                note.push_str(", runs on your machine");
             }
             buttons.push_str(
                 "<button type=\"button\" class=\"run\">Run</button>\
@@ -306,6 +306,7 @@ mod tests {
         assert_eq!(done.matches("class=\"run\"").count(), 1, "{done}");
         assert!(done.contains("class=\"code output\""), "{done}");
         assert!(done.contains("data-run=\"local\""), "{done}");
+        assert!(done.contains("<span>Rust, runs on your machine</span>"), "{done}");
         assert!(done.ends_with("<pre>no code</pre>"), "{done}");
     }
 

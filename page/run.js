@@ -1,0 +1,457 @@
+// Run, Stop, Edit and Reset of a Rust block. page.js loads this when one of them is first pressed,
+// or at once on a page where the reader left edits, and hands over what the two share.
+//
+// Nothing is sent before Run is pressed: then the program goes to the server of `cargo xtask
+// serve`, where the page names it, and else to the public playground. Both speak the same protocol.
+
+const local = document.querySelector('meta[name="book-run"]');
+const endpoint = local ? local.content : "https://play.rust-lang.org/execute";
+// The playground gives up after 10 s; the local server may first have to compile crates.
+const answerWithin = local ? 400 : 30;
+const atOnce = 2;
+const shownCharacters = 60000;
+const staleAfter = 90 * 24 * 60 * 60 * 1000;
+
+// ---- asking
+
+// What became of a run: its state, a sentence, and the texts to show as [label, text, folded].
+// `folded` is left out of a text that cannot be folded.
+const outcome = (state, words, ...texts) => ({ state, words, texts: texts.filter(([, text]) => text.trim()) });
+
+async function ask(code, signal) {
+  const headers = { "Content-Type": "application/json" };
+  if (local) {
+    headers["X-Book-Token"] = local.dataset.token;
+  }
+  const response = await fetch(endpoint, {
+    method: "POST",
+    headers,
+    signal,
+    credentials: "omit",
+    body: JSON.stringify({
+      channel: "stable",
+      mode: "debug",
+      edition: "2021",
+      crateType: "bin",
+      tests: false,
+      backtrace: false,
+      code,
+    }),
+  });
+  const text = await response.text();
+  let answer = {};
+  try {
+    answer = JSON.parse(text) ?? {};
+  } catch {
+    // A gateway in between answers in HTML: the status has to do.
+  }
+  return response.ok && typeof answer.success === "boolean" ? judged(answer) : refused(response.status, answer.error);
+}
+
+function refused(status, error) {
+  const reason = typeof error === "string" ? error : "";
+  if (local) {
+    return outcome("refused", `The book's server did not run it (${status})${reason ? `: ${reason}` : "."}`);
+  }
+  if (/timed out/i.test(reason)) {
+    return outcome("time", "It took too long: the playground stops a program after 10 seconds, compiling included.");
+  }
+  if (/bytes of output/.test(reason)) {
+    return outcome("output", "It printed too much: the playground then stops a program and shows nothing of it.");
+  }
+  const answered = ["What the playground answered", reason];
+  if (status === 429) {
+    return outcome("refused", "The playground takes no more programs just now (429). Wait a minute and run it again.", answered);
+  }
+  if (status >= 500) {
+    return outcome("refused", `The playground cannot run programs just now (${status}). Try again later.`, answered);
+  }
+  return outcome("refused", `The playground did not run it (${status}).`, answered);
+}
+
+// The compiler's messages and the program's own; cargo says in between that it runs the program.
+function parted(stderr) {
+  const running = stderr.match(/^ *Running `.*`$\n?/m);
+  if (running) {
+    const end = running.index + running[0].length;
+    return { compiled: true, compiler: stderr.slice(0, end), own: stderr.slice(end) };
+  }
+  const compiler = /^\s*(Compiling|Finished|warning|error)/.test(stderr);
+  return { compiled: !compiler, compiler: compiler ? stderr : "", own: compiler ? "" : stderr };
+}
+
+function judged({ success, stopped, exitDetail = "", stdout = "", stderr = "" }) {
+  const { compiled, compiler, own } = parted(stderr);
+  const printed = ["Standard output", stdout];
+  const texts = [printed, ["Standard error", own], ["Compiler messages", compiler, true]];
+  const lines = stdout.trimEnd().split("\n").length;
+  if (success) {
+    const what = stdout.trim() ? `printed ${lines} ${lines === 1 ? "line" : "lines"}` : own.trim() ? "printed only errors" : "printed nothing";
+    return outcome("ran", `It ran to its end and ${what}.`, ...texts);
+  }
+  if (stopped) {
+    return outcome(stopped, `${exitDetail}.`, ...texts);
+  }
+  if (/signal 9\b/.test(exitDetail)) {
+    return outcome("memory", "It was killed, most likely because it took more memory than a program may (512 MB).", ...texts);
+  }
+  if (!compiled) {
+    const [all, number, message] = compiler.match(/^error(?:\[(E\d+)\])?: (.+)$/m) ?? ["", "", "see the messages"];
+    const line = compiler.slice(compiler.indexOf(all)).match(/^ *--> [^\n]*?:(\d+):/m)?.[1];
+    const where = [number, line && `line ${line}`].filter(Boolean).join(", ");
+    return outcome("compile-error", `It does not compile: ${message}${where && ` (${where})`}.`, printed, ["Compiler messages", compiler, false]);
+  }
+  const ended = exitDetail.replace(/^Exited with /, "").replace(/:.*/, "");
+  const panic = own.match(/^thread '[^\n]* panicked at (?:src\/main\.rs:(\d+)|[^\n]*?):[\d:]*\n/m);
+  if (panic && ended === "status 101") {
+    const after = own.slice(panic.index + panic[0].length).split(/^(?:note: |stack backtrace)/m)[0];
+    const message = after.trim().replace(/\s+/g, " ");
+    const short = message.length > 200 ? `${message.slice(0, 200)}…` : message;
+    const where = panic[1] ? ` in line ${panic[1]}` : "";
+    return outcome("panic", `It panicked${where}: ${short} (exit ${ended}).`, ...texts);
+  }
+  return outcome("failed", ended ? `It failed: it ended with ${ended.startsWith("status") ? "exit " : ""}${ended}.` : "It failed.", ...texts);
+}
+
+// An outcome beside what the text around the block promises of it.
+function asPromised(result, promise) {
+  const promised = { panic: "it panics", "compile-error": "it does not compile" }[promise];
+  if (!promised || !["ran", "failed", "panic", "compile-error"].includes(result.state)) {
+    return result;
+  }
+  const words =
+    result.state === promise
+      ? result.words.replace(/^It (?:panicked( in line \d+)?|does not compile)/, `${promised.replace("it", "It")}, as the text says`)
+      : `${result.words} The text says that ${promised}.`;
+  return { ...result, words };
+}
+
+function unreachable() {
+  if (local) {
+    return outcome("offline", "The book's server does not answer: is `cargo xtask serve` still running?");
+  }
+  const why = navigator.onLine ? "The playground cannot be reached." : "You are offline: the playground cannot be reached.";
+  return outcome("offline", `${why} Copy the program and run it on your own machine, or read the book there with \`cargo xtask serve\`, which runs it without internet.`);
+}
+
+function interrupted(reason) {
+  return reason === "slow"
+    ? outcome("slow", `${local ? "The book's server" : "The playground"} has not answered within ${answerWithin} seconds. Try again later.`)
+    : outcome("stopped", "You stopped it.");
+}
+
+// ---- a few runs at once; the others wait
+
+let running = 0;
+const waiting = [];
+
+function turn(signal) {
+  if (running < atOnce) {
+    running += 1;
+    return Promise.resolve();
+  }
+  return new Promise((resolve, reject) => {
+    waiting.push(resolve);
+    signal.addEventListener("abort", () => {
+      const place = waiting.indexOf(resolve);
+      if (place >= 0) {
+        waiting.splice(place, 1);
+      }
+      reject(signal.reason);
+    });
+  });
+}
+
+function free() {
+  const next = waiting.shift();
+  if (next) {
+    next();
+  } else {
+    running -= 1;
+  }
+}
+
+// ---- elements
+
+function element(name, properties, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+}
+
+// A sentence whose `words` are code.
+const inline = (words) => words.split("`").map((part, at) => (at % 2 === 1 ? element("code", {}, part) : part));
+
+function textBox([label, text, folded]) {
+  const cut = text.length > shownCharacters;
+  const name = cut ? `${label}, the first ${shownCharacters} of ${text.length} characters` : label;
+  const pre = element("pre", { textContent: cut ? text.slice(0, shownCharacters) : text });
+  pre.dataset.name = label;
+  return folded === undefined
+    ? element("div", {}, element("p", { textContent: name }), pre)
+    : element("details", { open: !folded }, element("summary", { textContent: name }), pre);
+}
+
+// FNV-1a: tells programs of one page apart, and an edition of a program from the next.
+function fingerprint(text) {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < text.length; at += 1) {
+    hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  }
+  return `${(hash >>> 0).toString(36)}-${text.length}`;
+}
+
+// ---- the blocks of this page
+
+let page;
+let editors = 0;
+let storageFailed = false;
+
+// The reader's edits on this page: the text and its time, by the name of the block.
+function keptEdits() {
+  try {
+    return new Map(Object.entries(JSON.parse(page.kept(page.editsKey)) ?? {}));
+  } catch {
+    return new Map();
+  }
+}
+
+class Block {
+  constructor(root, names) {
+    this.root = root;
+    this.runButton = root.querySelector(".run");
+    this.editButton = root.querySelector(".edit");
+    this.resetButton = root.querySelector(".reset");
+    this.linesButton = root.querySelector(".lines");
+    this.pre = root.querySelector("pre");
+    this.code = root.querySelector("code");
+    this.printed = this.code.textContent;
+    this.printedNodes = [...this.code.childNodes];
+    this.text = this.printed;
+    // The same program may stand on a page twice.
+    this.name = fingerprint(this.printed);
+    while (names.has(this.name)) {
+      this.name += "+";
+    }
+    names.add(this.name);
+    this.mark = element("strong", { className: "edited", textContent: "Edited", hidden: true });
+    root.querySelector(".code-bar > span").append(" ", this.mark);
+    root.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  key(event) {
+    if (event.key === "Escape" && this.abort) {
+      event.preventDefault();
+      this.abort.abort("stopped");
+    } else if (event.key === "Enter" && event.repeat && event.target === this.runButton) {
+      // A key that is held down would start and stop in turn.
+      event.preventDefault();
+    }
+  }
+
+  // -- running
+
+  say({ state, words, texts = [] }) {
+    this.result.dataset.state = state;
+    this.words.replaceChildren(...inline(words));
+    this.output.replaceChildren(...texts.map(textBox));
+    for (const pre of this.output.querySelectorAll("pre")) {
+      page.watcher.observe(pre);
+    }
+  }
+
+  async run() {
+    const abort = (this.abort = new AbortController());
+    this.runButton.textContent = "Stop";
+    this.root.classList.add("running");
+    if (!this.result) {
+      this.root.querySelector(".result")?.remove();
+      // Only the sentence is announced: neither the seconds nor the whole output are.
+      this.words = element("p", { role: "status" });
+      this.seconds = element("span", { ariaHidden: "true" });
+      this.result = element("div", { className: "result" }, this.words, this.seconds);
+      this.output = element("div", { className: "printed" });
+      this.root.append(this.result, this.output);
+      // A region that is there before its words is announced more surely.
+      await new Promise((there) => setTimeout(there, 50));
+    }
+    this.seconds.textContent = "";
+    let result;
+    if (running >= atOnce) {
+      this.say({ state: "waiting", words: `Waiting: ${atOnce} other programs of this page are running.` });
+    }
+    try {
+      await turn(abort.signal);
+      result = await this.answer(abort);
+    } catch {
+      result = interrupted(abort.signal.reason);
+    }
+    this.say(result);
+    this.abort = null;
+    this.runButton.textContent = "Run";
+    this.root.classList.remove("running");
+  }
+
+  async answer(abort) {
+    this.say({ state: "running", words: local ? "Running on this machine …" : "Running on play.rust-lang.org …" });
+    const edited = this.text !== this.printed;
+    const began = performance.now();
+    const took = () => (performance.now() - began) / 1000;
+    const clock = setInterval(() => (this.seconds.textContent = `${Math.round(took())} s`), 1000);
+    const limit = setTimeout(() => abort.abort("slow"), answerWithin * 1000);
+    try {
+      const result = await ask(this.text, abort.signal);
+      this.seconds.textContent = `${took().toFixed(1)} s`;
+      return edited ? result : asPromised(result, this.root.dataset.expect);
+    } catch {
+      return abort.signal.aborted ? interrupted(abort.signal.reason) : unreachable();
+    } finally {
+      clearInterval(clock);
+      clearTimeout(limit);
+      free();
+    }
+  }
+
+  // -- editing
+
+  // Shows a text in place of the printed program, or the printed program itself.
+  show(text) {
+    this.text = text;
+    const edited = text !== this.printed;
+    if (edited) {
+      this.code.textContent = text;
+    } else {
+      this.code.replaceChildren(...this.printedNodes);
+    }
+    this.mark.hidden = !edited;
+    this.resetButton.hidden = !edited;
+    if (this.linesButton) {
+      this.linesButton.hidden = edited || Boolean(this.editor);
+    }
+  }
+
+  change(text) {
+    this.show(text);
+    const edits = keptEdits();
+    if (text === this.printed) {
+      edits.delete(this.name);
+    } else {
+      edits.set(this.name, { text, at: Date.now() });
+    }
+    const kept = page.keep(page.editsKey, edits.size > 0 ? JSON.stringify(Object.fromEntries(edits)) : null);
+    if (!kept && !storageFailed && this.editor) {
+      storageFailed = true;
+      this.warning.textContent = "This browser keeps nothing for this page: edits are gone when you leave it.";
+    }
+  }
+
+  edit() {
+    if (this.editor) {
+      this.editor.remove();
+      this.editor = null;
+      this.pre.hidden = false;
+      this.editButton.textContent = "Edit";
+      this.root.classList.remove("editing");
+      this.show(this.text);
+      return;
+    }
+    editors += 1;
+    const hint = element("p", {
+      id: `editor-hint-${editors}`,
+      textContent: "The whole program. Tab indents; Escape, then Tab, leaves. Ctrl+Enter (on a Mac, Command+Enter) runs.",
+    });
+    this.area = element("textarea", { value: this.text, spellcheck: false, wrap: "off", ariaLabel: "Program, to be edited" });
+    for (const [name, value] of [["autocapitalize", "off"], ["autocomplete", "off"], ["autocorrect", "off"], ["aria-describedby", hint.id]]) {
+      this.area.setAttribute(name, value);
+    }
+    this.warning = element("p", { role: "status" });
+    this.editor = element("div", { className: "editor" }, this.area, hint, this.warning);
+    this.pre.hidden = true;
+    this.pre.after(this.editor);
+    this.editButton.textContent = "Done";
+    this.root.classList.add("editing");
+    this.show(this.text);
+    this.grow();
+    let leaves = false;
+    this.area.addEventListener("keydown", (event) => {
+      if (event.key === "Tab" && !event.shiftKey && !leaves) {
+        event.preventDefault();
+        // Unlike a changed value, inserted text can be undone; not every browser can insert it.
+        if (!document.execCommand("insertText", false, "    ")) {
+          this.area.setRangeText("    ", this.area.selectionStart, this.area.selectionEnd, "end");
+          this.typed();
+        }
+      } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+        event.preventDefault();
+        if (!this.abort) {
+          this.run();
+        }
+      }
+      leaves = event.key === "Escape";
+    });
+    this.area.addEventListener("input", () => this.typed());
+    this.area.setSelectionRange(0, 0);
+    this.area.focus({ preventScroll: true });
+  }
+
+  typed() {
+    this.grow();
+    this.change(this.area.value);
+  }
+
+  grow() {
+    this.area.rows = this.area.value.split("\n").length;
+  }
+
+  reset() {
+    this.abort?.abort("stopped");
+    this.change(this.printed);
+    if (this.editor) {
+      this.area.value = this.printed;
+      this.grow();
+      this.area.focus();
+    } else {
+      this.editButton.focus();
+    }
+  }
+}
+
+// Brings back the reader's edits and returns what a press of a block's button does; `clicks` tells
+// the second click of a double one, which must not stop what the first began.
+export function start(shared) {
+  page = shared;
+  const blocks = new Map();
+  const names = new Set();
+  for (const root of document.querySelectorAll(".code[data-run]")) {
+    blocks.set(root, new Block(root, names));
+  }
+  const edits = keptEdits();
+  for (const block of blocks.values()) {
+    const text = edits.get(block.name)?.text;
+    if (typeof text === "string") {
+      block.show(text);
+    }
+  }
+  // Edits of a program that the page no longer holds: it may come back, but not for ever.
+  const before = edits.size;
+  for (const [name, edit] of edits) {
+    if (!names.has(name) && !(Date.now() - edit?.at < staleAfter)) {
+      edits.delete(name);
+    }
+  }
+  if (edits.size < before) {
+    page.keep(page.editsKey, edits.size > 0 ? JSON.stringify(Object.fromEntries(edits)) : null);
+  }
+  return (button, clicks) => {
+    const block = blocks.get(button.closest(".code"));
+    if (button === block.editButton) {
+      block.edit();
+    } else if (button === block.resetButton) {
+      block.reset();
+    } else if (!block.abort) {
+      block.run();
+    } else if (clicks < 2) {
+      block.abort.abort("stopped");
+    }
+  };
+}
