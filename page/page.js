@@ -113,7 +113,7 @@ const name = (box) =>
 const watcher = new ResizeObserver((entries) => {
   for (const { target } of entries) {
     const sideways = target.scrollWidth > target.clientWidth;
-    if (sideways || target.scrollHeight > target.clientHeight) {
+    if (sideways || target.scrollHeight > target.clientHeight + 1) {
       target.tabIndex = 0;
       // A figure has a role and a name already.
       if (!target.matches("figure")) {

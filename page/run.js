@@ -14,8 +14,7 @@ const staleAfter = 90 * 24 * 60 * 60 * 1000;
 
 // ---- asking
 
-// What became of a run: its state, a sentence, and the texts to show as [label, text, folded].
-// `folded` is left out of a text that cannot be folded.
+// What became of a run: its state, a sentence, and the texts to show as [label, text, open].
 const outcome = (state, words, ...texts) => ({ state, words, texts: texts.filter(([, text]) => text.trim()) });
 
 async function ask(code, signal) {
@@ -59,7 +58,7 @@ function refused(status, error) {
   if (/bytes of output/.test(reason)) {
     return outcome("output", "It printed too much: the playground then stops a program and shows nothing of it.");
   }
-  const answered = ["What the playground answered", reason];
+  const answered = ["What the playground answered", reason, true];
   if (status === 429) {
     return outcome("refused", "The playground takes no more programs just now (429). Wait a minute and run it again.", answered);
   }
@@ -82,12 +81,15 @@ function parted(stderr) {
 
 function judged({ success, stopped, exitDetail = "", stdout = "", stderr = "" }) {
   const { compiled, compiler, own } = parted(stderr);
-  const printed = ["Standard output", stdout];
-  const texts = [printed, ["Standard error", own], ["Compiler messages", compiler, true]];
+  const texts = [
+    ["Standard output", stdout, true],
+    ["Standard error", own, true],
+    ["Compiler messages", compiler, !compiled],
+  ];
   const lines = stdout.trimEnd().split("\n").length;
   if (success) {
-    const what = stdout.trim() ? `printed ${lines} ${lines === 1 ? "line" : "lines"}` : own.trim() ? "printed only errors" : "printed nothing";
-    return outcome("ran", `It ran to its end and ${what}.`, ...texts);
+    const what = stdout.trim() ? `${lines} ${lines === 1 ? "line" : "lines"}` : own.trim() ? "to standard error only" : "nothing";
+    return outcome("ran", `It ran to its end and printed ${what}.`, ...texts);
   }
   if (stopped) {
     return outcome(stopped, `${exitDetail}.`, ...texts);
@@ -99,7 +101,7 @@ function judged({ success, stopped, exitDetail = "", stdout = "", stderr = "" })
     const [all, number, message] = compiler.match(/^error(?:\[(E\d+)\])?: (.+)$/m) ?? ["", "", "see the messages"];
     const line = compiler.slice(compiler.indexOf(all)).match(/^ *--> [^\n]*?:(\d+):/m)?.[1];
     const where = [number, line && `line ${line}`].filter(Boolean).join(", ");
-    return outcome("compile-error", `It does not compile: ${message}${where && ` (${where})`}.`, printed, ["Compiler messages", compiler, false]);
+    return outcome("compile-error", `It does not compile: ${message}${where && ` (${where})`}.`, ...texts);
   }
   const ended = exitDetail.replace(/^Exited with /, "").replace(/:.*/, "");
   const panic = own.match(/^thread '[^\n]* panicked at (?:src\/main\.rs:(\d+)|[^\n]*?):[\d:]*\n/m);
@@ -182,14 +184,12 @@ function element(name, properties, ...children) {
 // A sentence whose `words` are code.
 const inline = (words) => words.split("`").map((part, at) => (at % 2 === 1 ? element("code", {}, part) : part));
 
-function textBox([label, text, folded]) {
-  const cut = text.length > shownCharacters;
-  const name = cut ? `${label}, the first ${shownCharacters} of ${text.length} characters` : label;
-  const pre = element("pre", { textContent: cut ? text.slice(0, shownCharacters) : text });
+function textBox([label, text, open]) {
+  const cut = text.length > shownCharacters ? `, the first ${shownCharacters} of ${text.length} characters` : "";
+  const pre = element("pre", {}, text.slice(0, shownCharacters));
   pre.dataset.name = label;
-  return folded === undefined
-    ? element("div", {}, element("p", { textContent: name }), pre)
-    : element("details", { open: !folded }, element("summary", { textContent: name }), pre);
+  page.watcher.observe(pre);
+  return element("details", { open }, element("summary", {}, label, cut), pre);
 }
 
 // FNV-1a: tells programs of one page apart, and an edition of a program from the next.
@@ -204,6 +204,7 @@ function fingerprint(text) {
 // ---- the blocks of this page
 
 let page;
+const names = new Set();
 let editors = 0;
 let storageFailed = false;
 
@@ -217,7 +218,7 @@ function keptEdits() {
 }
 
 class Block {
-  constructor(root, names) {
+  constructor(root) {
     this.root = root;
     this.runButton = root.querySelector(".run");
     this.editButton = root.querySelector(".edit");
@@ -255,9 +256,6 @@ class Block {
     this.result.dataset.state = state;
     this.words.replaceChildren(...inline(words));
     this.output.replaceChildren(...texts.map(textBox));
-    for (const pre of this.output.querySelectorAll("pre")) {
-      page.watcher.observe(pre);
-    }
   }
 
   async run() {
@@ -328,15 +326,22 @@ class Block {
     if (this.linesButton) {
       this.linesButton.hidden = edited || Boolean(this.editor);
     }
+    if (this.editor) {
+      this.area.rows = text.split("\n").length;
+    }
   }
 
   change(text) {
     this.show(text);
-    const edits = keptEdits();
+    const edits = keptEdits().set(this.name, { text, at: Date.now() });
     if (text === this.printed) {
       edits.delete(this.name);
-    } else {
-      edits.set(this.name, { text, at: Date.now() });
+    }
+    for (const [name, edit] of edits) {
+      // A program that the page no longer holds may come back, but not for ever.
+      if (!names.has(name) && !(Date.now() - edit?.at < staleAfter)) {
+        edits.delete(name);
+      }
     }
     const kept = page.keep(page.editsKey, edits.size > 0 ? JSON.stringify(Object.fromEntries(edits)) : null);
     if (!kept && !storageFailed && this.editor) {
@@ -361,7 +366,7 @@ class Block {
       textContent: "The whole program. Tab indents; Escape, then Tab, leaves. Ctrl+Enter (on a Mac, Command+Enter) runs.",
     });
     this.area = element("textarea", { value: this.text, spellcheck: false, wrap: "off", ariaLabel: "Program, to be edited" });
-    for (const [name, value] of [["autocapitalize", "off"], ["autocomplete", "off"], ["autocorrect", "off"], ["aria-describedby", hint.id]]) {
+    for (const [name, value] of [["autocapitalize", "off"], ["autocorrect", "off"], ["aria-describedby", hint.id]]) {
       this.area.setAttribute(name, value);
     }
     this.warning = element("p", { role: "status" });
@@ -371,16 +376,12 @@ class Block {
     this.editButton.textContent = "Done";
     this.root.classList.add("editing");
     this.show(this.text);
-    this.grow();
     let leaves = false;
     this.area.addEventListener("keydown", (event) => {
       if (event.key === "Tab" && !event.shiftKey && !leaves) {
         event.preventDefault();
-        // Unlike a changed value, inserted text can be undone; not every browser can insert it.
-        if (!document.execCommand("insertText", false, "    ")) {
-          this.area.setRangeText("    ", this.area.selectionStart, this.area.selectionEnd, "end");
-          this.typed();
-        }
+        // Unlike a changed value, inserted text can be undone.
+        document.execCommand("insertText", false, "    ");
       } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
         event.preventDefault();
         if (!this.abort) {
@@ -389,18 +390,9 @@ class Block {
       }
       leaves = event.key === "Escape";
     });
-    this.area.addEventListener("input", () => this.typed());
+    this.area.addEventListener("input", () => this.change(this.area.value));
     this.area.setSelectionRange(0, 0);
     this.area.focus({ preventScroll: true });
-  }
-
-  typed() {
-    this.grow();
-    this.change(this.area.value);
-  }
-
-  grow() {
-    this.area.rows = this.area.value.split("\n").length;
   }
 
   reset() {
@@ -408,7 +400,6 @@ class Block {
     this.change(this.printed);
     if (this.editor) {
       this.area.value = this.printed;
-      this.grow();
       this.area.focus();
     } else {
       this.editButton.focus();
@@ -421,9 +412,8 @@ class Block {
 export function start(shared) {
   page = shared;
   const blocks = new Map();
-  const names = new Set();
   for (const root of document.querySelectorAll(".code[data-run]")) {
-    blocks.set(root, new Block(root, names));
+    blocks.set(root, new Block(root));
   }
   const edits = keptEdits();
   for (const block of blocks.values()) {
@@ -431,16 +421,6 @@ export function start(shared) {
     if (typeof text === "string") {
       block.show(text);
     }
-  }
-  // Edits of a program that the page no longer holds: it may come back, but not for ever.
-  const before = edits.size;
-  for (const [name, edit] of edits) {
-    if (!names.has(name) && !(Date.now() - edit?.at < staleAfter)) {
-      edits.delete(name);
-    }
-  }
-  if (edits.size < before) {
-    page.keep(page.editsKey, edits.size > 0 ? JSON.stringify(Object.fromEntries(edits)) : null);
   }
   return (button, clicks) => {
     const block = blocks.get(button.closest(".code"));
