@@ -55,6 +55,9 @@ impl Assets {
                 continue;
             }
             let mut bytes = read(&path)?;
+            if name.ends_with(".js") {
+                bytes = without_comment_lines(&bytes);
+            }
             if name == "style.css" {
                 for style in styles {
                     bytes.push(b'\n');
@@ -154,6 +157,18 @@ impl Assets {
     }
 }
 
+/// A script without the lines that are a comment: they speak to who changes the script, and a
+/// reader's browser would load them with every first visit. A string of several lines in which one
+/// starts with `//` would lose that line; a script of `page/` has none.
+fn without_comment_lines(script: &[u8]) -> Vec<u8> {
+    script
+        .split_inclusive(|byte| *byte == b'\n')
+        .filter(|line| !line.trim_ascii_start().starts_with(b"//"))
+        .flatten()
+        .copied()
+        .collect()
+}
+
 fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
@@ -179,6 +194,15 @@ mod tests {
             format!("a@b.example <script src=\"../{one}\">one")
         );
         assert_ne!(one, assets.add("page.js", b"two".to_vec()));
+    }
+
+    #[test]
+    fn a_script_is_sent_without_its_comment_lines_and_otherwise_as_it_is() {
+        let script = b"// What it does.\nconst a = \"// b\"; // c\n  // Why.\n\n  d();";
+        assert_eq!(
+            without_comment_lines(script),
+            b"const a = \"// b\"; // c\n\n  d();"
+        );
     }
 
     #[test]

@@ -306,7 +306,10 @@ mod tests {
         assert_eq!(done.matches("class=\"run\"").count(), 1, "{done}");
         assert!(done.contains("class=\"code output\""), "{done}");
         assert!(done.contains("data-run=\"local\""), "{done}");
-        assert!(done.contains("<span>Rust, runs on your machine</span>"), "{done}");
+        assert!(
+            done.contains("<span>Rust, runs on your machine</span>"),
+            "{done}"
+        );
         assert!(done.ends_with("<pre>no code</pre>"), "{done}");
     }
 
