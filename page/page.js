@@ -210,7 +210,8 @@ const editsKey = `book-edits:${location.pathname.replace(/index\.html$/, "")}`;
 let runner = null;
 
 function loadRunner() {
-  runner ??= import(new URL(body.dataset.runJs, document.baseURI)).then(({ start }) => start({ keep, kept, editsKey, watcher }));
+  const script = new URL(body.dataset.runJs, document.baseURI);
+  runner ??= import(script).then(({ start }) => start({ keep, kept, editsKey, watcher }));
   return runner;
 }
 
@@ -228,7 +229,8 @@ async function pressRunner(button, clicks) {
     const result = block.querySelector(".result") ?? block.appendChild(document.createElement("p"));
     result.className = "result";
     result.role = "status";
-    result.textContent = `${button.textContent} is not loaded yet and the site cannot be reached. Are you offline? You can copy the program and run it on your own machine.`;
+    const what = `${button.textContent} is not loaded yet and the site cannot be reached: are you offline?`;
+    result.textContent = `${what} You can copy the program and run it on your own machine.`;
   } finally {
     button.ariaBusy = null;
   }

@@ -26,7 +26,6 @@ async function ask(code, signal) {
     method: "POST",
     headers,
     signal,
-    credentials: "omit",
     body: JSON.stringify({
       channel: "stable",
       mode: "debug",
@@ -52,20 +51,19 @@ function refused(status, error) {
   if (local) {
     return outcome("refused", `The book's server did not run it (${status})${reason ? `: ${reason}` : "."}`);
   }
-  if (/timed out/i.test(reason)) {
+  if (/timed out/.test(reason)) {
     return outcome("time", "It took too long: the playground stops a program after 10 seconds, compiling included.");
   }
   if (/bytes of output/.test(reason)) {
     return outcome("output", "It printed too much: the playground then stops a program and shows nothing of it.");
   }
-  const answered = ["What the playground answered", reason, true];
-  if (status === 429) {
-    return outcome("refused", "The playground takes no more programs just now (429). Wait a minute and run it again.", answered);
-  }
-  if (status >= 500) {
-    return outcome("refused", `The playground cannot run programs just now (${status}). Try again later.`, answered);
-  }
-  return outcome("refused", `The playground did not run it (${status}).`, answered);
+  const words =
+    status === 429
+      ? "takes no more programs just now (429). Try again later."
+      : status >= 500
+        ? `runs no programs just now (${status}). Try again later.`
+        : `did not run it (${status}).`;
+  return outcome("refused", `The playground ${words}`, ["Its answer", reason, true]);
 }
 
 // The compiler's messages and the program's own; cargo says in between that it runs the program.
@@ -88,31 +86,33 @@ function judged({ success, stopped, exitDetail = "", stdout = "", stderr = "" })
   ];
   const lines = stdout.trimEnd().split("\n").length;
   if (success) {
-    const what = stdout.trim() ? `${lines} ${lines === 1 ? "line" : "lines"}` : own.trim() ? "to standard error only" : "nothing";
+    const silent = own.trim() ? "to standard error only" : "nothing";
+    const what = stdout.trim() ? `${lines} line${lines === 1 ? "" : "s"}` : silent;
     return outcome("ran", `It ran to its end and printed ${what}.`, ...texts);
   }
   if (stopped) {
     return outcome(stopped, `${exitDetail}.`, ...texts);
   }
   if (/signal 9\b/.test(exitDetail)) {
-    return outcome("memory", "It was killed, most likely because it took more memory than a program may (512 MB).", ...texts);
+    const words = "It was killed, most likely because it took more memory than a program may (512 MB).";
+    return outcome("memory", words, ...texts);
   }
   if (!compiled) {
     const [all, number, message] = compiler.match(/^error(?:\[(E\d+)\])?: (.+)$/m) ?? ["", "", "see the messages"];
     const line = compiler.slice(compiler.indexOf(all)).match(/^ *--> [^\n]*?:(\d+):/m)?.[1];
     const where = [number, line && `line ${line}`].filter(Boolean).join(", ");
-    return outcome("compile-error", `It does not compile: ${message}${where && ` (${where})`}.`, ...texts);
+    const words = `It does not compile: ${message}${where && ` (${where})`}.`;
+    return outcome("compile-error", words, ...texts);
   }
-  const ended = exitDetail.replace(/^Exited with /, "").replace(/:.*/, "");
   const panic = own.match(/^thread '[^\n]* panicked at (?:src\/main\.rs:(\d+)|[^\n]*?):[\d:]*\n/m);
-  if (panic && ended === "status 101") {
+  if (panic && /status 101$/.test(exitDetail)) {
     const after = own.slice(panic.index + panic[0].length).split(/^(?:note: |stack backtrace)/m)[0];
     const message = after.trim().replace(/\s+/g, " ");
     const short = message.length > 200 ? `${message.slice(0, 200)}…` : message;
     const where = panic[1] ? ` in line ${panic[1]}` : "";
-    return outcome("panic", `It panicked${where}: ${short} (exit ${ended}).`, ...texts);
+    return outcome("panic", `It panicked${where}: ${short} (exit status 101).`, ...texts);
   }
-  return outcome("failed", ended ? `It failed: it ended with ${ended.startsWith("status") ? "exit " : ""}${ended}.` : "It failed.", ...texts);
+  return outcome("failed", `It failed. ${exitDetail}.`, ...texts);
 }
 
 // An outcome beside what the text around the block promises of it.
@@ -132,13 +132,16 @@ function unreachable() {
   if (local) {
     return outcome("offline", "The book's server does not answer: is `cargo xtask serve` still running?");
   }
-  const why = navigator.onLine ? "The playground cannot be reached." : "You are offline: the playground cannot be reached.";
-  return outcome("offline", `${why} Copy the program and run it on your own machine, or read the book there with \`cargo xtask serve\`, which runs it without internet.`);
+  const offline = navigator.onLine ? "" : "You are offline. ";
+  const instead =
+    "Copy the program and run it on your own machine, or read the book there with `cargo xtask serve`, which runs it without internet.";
+  return outcome("offline", `${offline}The playground cannot be reached. ${instead}`);
 }
 
 function interrupted(reason) {
+  const who = local ? "The book's server" : "The playground";
   return reason === "slow"
-    ? outcome("slow", `${local ? "The book's server" : "The playground"} has not answered within ${answerWithin} seconds. Try again later.`)
+    ? outcome("slow", `${who} has not answered within ${answerWithin} seconds. Try again later.`)
     : outcome("stopped", "You stopped it.");
 }
 
@@ -148,6 +151,7 @@ let running = 0;
 const waiting = [];
 
 function turn(signal) {
+  signal.throwIfAborted();
   if (running < atOnce) {
     running += 1;
     return Promise.resolve();
@@ -182,7 +186,7 @@ function element(name, properties, ...children) {
 }
 
 // A sentence whose `words` are code.
-const inline = (words) => words.split("`").map((part, at) => (at % 2 === 1 ? element("code", {}, part) : part));
+const inline = (words) => words.split("`").map((part, at) => (at % 2 ? element("code", {}, part) : part));
 
 function textBox([label, text, open]) {
   const cut = text.length > shownCharacters ? `, the first ${shownCharacters} of ${text.length} characters` : "";
@@ -235,8 +239,7 @@ class Block {
       this.name += "+";
     }
     names.add(this.name);
-    this.mark = element("strong", { className: "edited", textContent: "Edited", hidden: true });
-    root.querySelector(".code-bar > span").append(" ", this.mark);
+    root.querySelector(".code-bar > span").append(" ", element("strong", { className: "edited" }, "Edited"));
     root.addEventListener("keydown", (event) => this.key(event));
   }
 
@@ -269,6 +272,7 @@ class Block {
       this.seconds = element("span", { ariaHidden: "true" });
       this.result = element("div", { className: "result" }, this.words, this.seconds);
       this.output = element("div", { className: "printed" });
+      this.result.dataset.state = "running";
       this.root.append(this.result, this.output);
       // A region that is there before its words is announced more surely.
       await new Promise((there) => setTimeout(there, 50));
@@ -321,7 +325,7 @@ class Block {
     } else {
       this.code.replaceChildren(...this.printedNodes);
     }
-    this.mark.hidden = !edited;
+    this.root.classList.toggle("changed", edited);
     this.resetButton.hidden = !edited;
     if (this.linesButton) {
       this.linesButton.hidden = edited || Boolean(this.editor);
@@ -356,25 +360,28 @@ class Block {
       this.editor = null;
       this.pre.hidden = false;
       this.editButton.textContent = "Edit";
-      this.root.classList.remove("editing");
       this.show(this.text);
       return;
     }
     editors += 1;
     const hint = element("p", {
       id: `editor-hint-${editors}`,
-      textContent: "The whole program. Tab indents; Escape, then Tab, leaves. Ctrl+Enter (on a Mac, Command+Enter) runs.",
+      textContent: "The whole program. Tab indents; Escape, then Tab, leaves. Ctrl+Enter or Command+Enter runs.",
     });
-    this.area = element("textarea", { value: this.text, spellcheck: false, wrap: "off", ariaLabel: "Program, to be edited" });
-    for (const [name, value] of [["autocapitalize", "off"], ["autocorrect", "off"], ["aria-describedby", hint.id]]) {
-      this.area.setAttribute(name, value);
-    }
+    this.area = element("textarea", {
+      value: this.text,
+      spellcheck: false,
+      autocapitalize: "off",
+      wrap: "off",
+      ariaLabel: "Program, to be edited",
+    });
+    this.area.setAttribute("autocorrect", "off");
+    this.area.setAttribute("aria-describedby", hint.id);
     this.warning = element("p", { role: "status" });
     this.editor = element("div", { className: "editor" }, this.area, hint, this.warning);
     this.pre.hidden = true;
     this.pre.after(this.editor);
     this.editButton.textContent = "Done";
-    this.root.classList.add("editing");
     this.show(this.text);
     let leaves = false;
     this.area.addEventListener("keydown", (event) => {
@@ -391,13 +398,22 @@ class Block {
       leaves = event.key === "Escape";
     });
     this.area.addEventListener("input", () => this.change(this.area.value));
-    this.area.setSelectionRange(0, 0);
+    // Hidden lines may stand before the part that the page shows: editing begins behind them.
+    const [head] = this.code.childNodes;
+    const hidden = head?.className === "boring" ? head.textContent : "";
+    this.area.setSelectionRange(hidden.length, hidden.length);
     this.area.focus({ preventScroll: true });
+    this.area.scrollTop = (this.area.scrollHeight * hidden.split("\n").length) / this.area.rows;
   }
 
   reset() {
-    this.abort?.abort("stopped");
     this.change(this.printed);
+    if (this.abort) {
+      this.abort.abort("stopped");
+    } else if (this.result) {
+      this.seconds.textContent = "";
+      this.say({ state: "reset", words: "This is the printed program again." });
+    }
     if (this.editor) {
       this.area.value = this.printed;
       this.area.focus();
@@ -407,8 +423,8 @@ class Block {
   }
 }
 
-// Brings back the reader's edits and returns what a press of a block's button does; `clicks` tells
-// the second click of a double one, which must not stop what the first began.
+// Brings back the reader's edits and returns what a press of a block's button does. `clicks` tells
+// the second click of a double one, which must not undo what the first began.
 export function start(shared) {
   page = shared;
   const blocks = new Map();
@@ -424,14 +440,17 @@ export function start(shared) {
   }
   return (button, clicks) => {
     const block = blocks.get(button.closest(".code"));
+    if (clicks > 1) {
+      return;
+    }
     if (button === block.editButton) {
       block.edit();
     } else if (button === block.resetButton) {
       block.reset();
-    } else if (!block.abort) {
-      block.run();
-    } else if (clicks < 2) {
+    } else if (block.abort) {
       block.abort.abort("stopped");
+    } else {
+      block.run();
     }
   };
 }
