@@ -49,7 +49,7 @@ async function ask(code, signal) {
 function refused(status, error) {
   const reason = typeof error === "string" ? error : "";
   if (local) {
-    return outcome("refused", `The book's server did not run it (${status})${reason ? `: ${reason}` : "."}`);
+    return outcome("refused", `The book's server did not run it (${status})${reason && `: ${reason}`}.`);
   }
   if (/timed out/.test(reason)) {
     return outcome("time", "It took too long: the playground stops a program after 10 seconds, compiling included.");
@@ -66,19 +66,12 @@ function refused(status, error) {
   return outcome("refused", `The playground ${words}`, ["Its answer", reason, true]);
 }
 
-// The compiler's messages and the program's own; cargo says in between that it runs the program.
-function parted(stderr) {
-  const running = stderr.match(/^ *Running `.*`$\n?/m);
-  if (running) {
-    const end = running.index + running[0].length;
-    return { compiled: true, compiler: stderr.slice(0, end), own: stderr.slice(end) };
-  }
-  const compiler = /^\s*(Compiling|Finished|warning|error)/.test(stderr);
-  return { compiled: !compiler, compiler: compiler ? stderr : "", own: compiler ? "" : stderr };
-}
-
 function judged({ success, stopped, exitDetail = "", stdout = "", stderr = "" }) {
-  const { compiled, compiler, own } = parted(stderr);
+  // Cargo says that it runs the program after the compiler's messages and before the program's own.
+  const compiled = stderr.match(/^ *Running `.*`$\n?/m);
+  const end = compiled ? compiled.index + compiled[0].length : stderr.length;
+  const compiler = stderr.slice(0, end);
+  const own = stderr.slice(end);
   const texts = [
     ["Standard output", stdout, true],
     ["Standard error", own, true],
@@ -86,7 +79,7 @@ function judged({ success, stopped, exitDetail = "", stdout = "", stderr = "" })
   ];
   const lines = stdout.trimEnd().split("\n").length;
   if (success) {
-    const silent = own.trim() ? "to standard error only" : "nothing";
+    const silent = own.trim() ? "only to standard error" : "nothing";
     const what = stdout.trim() ? `${lines} line${lines === 1 ? "" : "s"}` : silent;
     return outcome("ran", `It ran to its end and printed ${what}.`, ...texts);
   }
@@ -94,7 +87,7 @@ function judged({ success, stopped, exitDetail = "", stdout = "", stderr = "" })
     return outcome(stopped, `${exitDetail}.`, ...texts);
   }
   if (/signal 9\b/.test(exitDetail)) {
-    const words = "It was killed, most likely because it took more memory than a program may (512 MB).";
+    const words = "It was killed, most likely for taking more memory than 512 MB.";
     return outcome("memory", words, ...texts);
   }
   if (!compiled) {
@@ -134,7 +127,7 @@ function unreachable() {
   }
   const offline = navigator.onLine ? "" : "You are offline. ";
   const instead =
-    "Copy the program and run it on your own machine, or read the book there with `cargo xtask serve`, which runs it without internet.";
+    "Copy the program to run it on your own machine, or read the book there with `cargo xtask serve`: that needs no internet.";
   return outcome("offline", `${offline}The playground cannot be reached. ${instead}`);
 }
 
@@ -196,7 +189,7 @@ function textBox([label, text, open]) {
   return element("details", { open }, element("summary", {}, label, cut), pre);
 }
 
-// FNV-1a: tells programs of one page apart, and an edition of a program from the next.
+// FNV-1a: tells the programs of a page apart, and an edition of a program from the next.
 function fingerprint(text) {
   let hash = 0x811c9dc5;
   for (let at = 0; at < text.length; at += 1) {
@@ -208,8 +201,6 @@ function fingerprint(text) {
 // ---- the blocks of this page
 
 let page;
-const names = new Set();
-let editors = 0;
 let storageFailed = false;
 
 // The reader's edits on this page: the text and its time, by the name of the block.
@@ -218,6 +209,23 @@ function keptEdits() {
     return new Map(Object.entries(JSON.parse(page.kept(page.editsKey)) ?? {}));
   } catch {
     return new Map();
+  }
+}
+
+// The name of each block by its element; asked for before any program is edited, and only then:
+// the page of the whole book has hundreds.
+const names = new Map();
+
+function nameBlocks() {
+  const taken = new Set();
+  for (const root of names.size > 0 ? [] : document.querySelectorAll(".code[data-run]")) {
+    let name = fingerprint(root.querySelector("code").textContent);
+    // The same program may stand on a page twice.
+    while (taken.has(name)) {
+      name += "+";
+    }
+    taken.add(name);
+    names.set(root, name);
   }
 }
 
@@ -233,12 +241,6 @@ class Block {
     this.printed = this.code.textContent;
     this.printedNodes = [...this.code.childNodes];
     this.text = this.printed;
-    // The same program may stand on a page twice.
-    this.name = fingerprint(this.printed);
-    while (names.has(this.name)) {
-      this.name += "+";
-    }
-    names.add(this.name);
     root.querySelector(".code-bar > span").append(" ", element("strong", { className: "edited" }, "Edited"));
     root.addEventListener("keydown", (event) => this.key(event));
   }
@@ -337,20 +339,23 @@ class Block {
 
   change(text) {
     this.show(text);
-    const edits = keptEdits().set(this.name, { text, at: Date.now() });
-    if (text === this.printed) {
-      edits.delete(this.name);
+    const edits = keptEdits();
+    const name = names.get(this.root);
+    edits.delete(name);
+    if (text !== this.printed) {
+      edits.set(name, { text, at: Date.now() });
     }
+    const present = [...names.values()];
     for (const [name, edit] of edits) {
       // A program that the page no longer holds may come back, but not for ever.
-      if (!names.has(name) && !(Date.now() - edit?.at < staleAfter)) {
+      if (!present.includes(name) && !(Date.now() - edit?.at < staleAfter)) {
         edits.delete(name);
       }
     }
     const kept = page.keep(page.editsKey, edits.size > 0 ? JSON.stringify(Object.fromEntries(edits)) : null);
     if (!kept && !storageFailed && this.editor) {
       storageFailed = true;
-      this.warning.textContent = "This browser keeps nothing for this page: edits are gone when you leave it.";
+      this.warning.textContent = "This browser keeps no edits: they are gone when you leave the page.";
     }
   }
 
@@ -363,9 +368,9 @@ class Block {
       this.show(this.text);
       return;
     }
-    editors += 1;
+    nameBlocks();
     const hint = element("p", {
-      id: `editor-hint-${editors}`,
+      id: `hint-${names.get(this.root)}`,
       textContent: "The whole program. Tab indents; Escape, then Tab, leaves. Ctrl+Enter or Command+Enter runs.",
     });
     this.area = element("textarea", {
@@ -428,18 +433,19 @@ class Block {
 export function start(shared) {
   page = shared;
   const blocks = new Map();
-  for (const root of document.querySelectorAll(".code[data-run]")) {
-    blocks.set(root, new Block(root));
-  }
+  const blockOf = (root) => blocks.get(root) ?? blocks.set(root, new Block(root)).get(root);
   const edits = keptEdits();
-  for (const block of blocks.values()) {
-    const text = edits.get(block.name)?.text;
+  if (edits.size > 0) {
+    nameBlocks();
+  }
+  for (const [root, name] of names) {
+    const text = edits.get(name)?.text;
     if (typeof text === "string") {
-      block.show(text);
+      blockOf(root).show(text);
     }
   }
   return (button, clicks) => {
-    const block = blocks.get(button.closest(".code"));
+    const block = blockOf(button.closest(".code"));
     if (clicks > 1) {
       return;
     }
