@@ -51,13 +51,16 @@ fn run() -> Result<(), String> {
             module
         )
         .map_err(|e| e.to_string())?;
-        writeln!(all, "    entry::<{name}::figure::Lab>({name:?}, {program:?}),")
-            .map_err(|e| e.to_string())?;
+        writeln!(
+            all,
+            "    entry::<{name}::figure::Lab>({name:?}, {program:?}),"
+        )
+        .map_err(|e| e.to_string())?;
     }
     let list = format!(
         "{modules}\n/// Every figure of the book, by name.\n#[cfg(not(target_family = \"wasm\"))]\n\
          static ALL: &[Entry] = &[\n{all}];\n\n/// The figures, for the modules that export them.\n\
-         pub mod labs {{\n{}}}\n",
+         pub mod figures {{\n{}}}\n",
         figures
             .iter()
             .map(|path| {
@@ -79,7 +82,10 @@ fn program_with(home: &Path, program: &str, figure: &Path) -> Result<String, Str
         let folder = examples.join(program);
         (folder.join("main.rs"), Some(folder))
     };
-    println!("cargo::rerun-if-changed={}", folder.as_ref().unwrap_or(&file).display());
+    println!(
+        "cargo::rerun-if-changed={}",
+        folder.as_ref().unwrap_or(&file).display()
+    );
     let mut source = String::new();
     for line in read(&file)?.lines() {
         let own_module = folder.as_ref().and_then(|folder| {
@@ -88,12 +94,18 @@ fn program_with(home: &Path, program: &str, figure: &Path) -> Result<String, Str
                 .strip_prefix("mod ")?
                 .strip_suffix(';')?;
             let file = folder.join(format!("{name}.rs"));
-            let file = if file.exists() { file } else { folder.join(name).join("mod.rs") };
+            let file = if file.exists() {
+                file
+            } else {
+                folder.join(name).join("mod.rs")
+            };
             Some(format!("#[path = {file:?}]\n"))
         });
         source.push_str(&own_module.unwrap_or_default());
         match line.strip_prefix("//!") {
             Some(comment) => source.push_str(&format!("//{comment}")),
+            // The program's tests run where the program is.
+            None if line == "#[cfg(test)]" => source.push_str("#[cfg(any())]"),
             None => source.push_str(line),
         }
         source.push('\n');

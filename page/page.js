@@ -285,6 +285,22 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// ---- figures that move are loaded when the reader comes near one
+
+const figures = document.querySelectorAll("lab-figure[data-module]");
+if (figures.length > 0) {
+  const near = new IntersectionObserver(
+    (entries) => {
+      if (entries.some(({ isIntersecting }) => isIntersecting)) {
+        near.disconnect();
+        import(new URL(body.dataset.labJs, document.baseURI)).catch(() => undefined);
+      }
+    },
+    { rootMargin: "400px" },
+  );
+  figures.forEach((figure) => near.observe(figure));
+}
+
 // ---- paper shows what is folded
 
 let folded = [];

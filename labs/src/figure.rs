@@ -133,10 +133,16 @@ impl Setup {
     pub fn number(&self, about: &About, key: &str) -> i64 {
         let set = self.find(key).and_then(|value| value.parse::<i64>().ok());
         match about.controls.iter().find(|control| control.key == key) {
-            Some(Control { kind: Kind::Slider { min, max, value, .. }, .. }) => {
-                set.unwrap_or(*value).clamp(*min, *max)
-            }
-            Some(Control { kind: Kind::Choice { options, value }, .. }) => {
+            Some(Control {
+                kind: Kind::Slider {
+                    min, max, value, ..
+                },
+                ..
+            }) => set.unwrap_or(*value).clamp(*min, *max),
+            Some(Control {
+                kind: Kind::Choice { options, value },
+                ..
+            }) => {
                 let last = options.len() as i64 - 1;
                 set.unwrap_or(*value as i64).clamp(0, last)
             }
@@ -146,10 +152,13 @@ impl Setup {
 
     /// The text of a text control.
     pub fn text(&self, about: &About, key: &str) -> String {
-        let first = about.controls.iter().find_map(|control| match control.kind {
-            Kind::Text { value } if control.key == key => Some(value),
-            _ => None,
-        });
+        let first = about
+            .controls
+            .iter()
+            .find_map(|control| match control.kind {
+                Kind::Text { value } if control.key == key => Some(value),
+                _ => None,
+            });
         self.find(key).or(first).unwrap_or_default().to_owned()
     }
 
@@ -185,12 +194,21 @@ mod tests {
             Control {
                 key: "servers",
                 label: "Servers",
-                kind: Kind::Slider { min: 1, max: 8, step: 1, value: 3, unit: "" },
+                kind: Kind::Slider {
+                    min: 1,
+                    max: 8,
+                    step: 1,
+                    value: 3,
+                    unit: "",
+                },
             },
             Control {
                 key: "policy",
                 label: "Policy",
-                kind: Kind::Choice { options: &["LRU", "LFU"], value: 1 },
+                kind: Kind::Choice {
+                    options: &["LRU", "LFU"],
+                    value: 1,
+                },
             },
         ],
         actions: &[],

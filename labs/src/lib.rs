@@ -10,6 +10,8 @@
 pub mod figure;
 pub mod player;
 pub mod scene;
+#[cfg(not(target_family = "wasm"))]
+pub mod trace;
 pub mod wasm;
 
 use figure::{About, Figure, Setup};

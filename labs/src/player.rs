@@ -134,7 +134,10 @@ mod tests {
         const ABOUT: &'static About = &About {
             title: "A \"count\"",
             controls: &[],
-            actions: &[Action { label: "Add", button: true }],
+            actions: &[Action {
+                label: "Add",
+                button: true,
+            }],
             goals: &["Reach ten."],
             pace_ms: 1,
             still_steps: 0,
@@ -186,6 +189,10 @@ mod tests {
         assert_eq!(run.words(), "It is 4.");
         run.act(1, 100);
         assert_eq!(run.words(), "It is 4.");
-        assert!(run.view().starts_with("{\"step\":4,\"over\":true,"), "{}", run.view());
+        assert!(
+            run.view().starts_with("{\"step\":4,\"over\":true,"),
+            "{}",
+            run.view()
+        );
     }
 }

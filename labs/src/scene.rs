@@ -1,14 +1,14 @@
 //! A picture of one moment: a few kinds of shapes, placed by the figure, written as SVG.
 //!
 //! Units are CSS pixels of a page as wide as a phone: a picture is at most [`WIDTH_MAX`] wide, and
-//! grows with the page. A shape has a key; the page's script moves the shape with the same key from
+//! grows with the page. A phone of 360 pixels shows it in its own size, so words of 11 can be read. A shape has a key; the page's script moves the shape with the same key from
 //! one picture to the next. Colours are the style sheet's (`page/lab.css`): a figure gives a shape a
 //! [`Tone`], and each tone has an outline of its own as the second sign.
 
 use std::fmt::Write as _;
 
 /// The greatest width of a picture, in its own units.
-pub const WIDTH_MAX: f64 = 336.0;
+pub const WIDTH_MAX: f64 = 304.0;
 
 /// What a shape means, by colour and outline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -375,12 +375,22 @@ mod tests {
     fn only_a_living_picture_can_be_pressed() {
         let mut scene = Scene::default();
         scene.height(20.0);
-        scene.add(Shape::rect("a", 1.0, 2.0, 3.0, 4.0).tone(Tone::Bad).tap(0, 5, "Stop \"a\""));
+        scene.add(
+            Shape::rect("a", 1.0, 2.0, 3.0, 4.0)
+                .tone(Tone::Bad)
+                .tap(0, 5, "Stop \"a\""),
+        );
         let live = scene.svg("T & T");
         assert!(live.contains("role=\"button\" tabindex=\"0\" data-act=\"0\" data-value=\"5\""));
         assert!(live.contains("aria-label=\"Stop &quot;a&quot;\""), "{live}");
         let still = scene.still("T & T");
-        assert!(!still.contains("button") && !still.contains("data-"), "{still}");
-        assert!(still.contains("✕") && still.contains("T &amp; T"), "{still}");
+        assert!(
+            !still.contains("button") && !still.contains("data-"),
+            "{still}"
+        );
+        assert!(
+            still.contains("✕") && still.contains("T &amp; T"),
+            "{still}"
+        );
     }
 }

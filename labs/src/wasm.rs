@@ -52,12 +52,18 @@ impl<F: Figure> Door<F> {
 
     /// One step on; 0 when the run is over or none has begun.
     pub fn step(&self) -> u32 {
-        self.run.borrow_mut().as_mut().map_or(0, |run| run.step().into())
+        self.run
+            .borrow_mut()
+            .as_mut()
+            .map_or(0, |run| run.step().into())
     }
 
     /// One event back; 0 at the beginning.
     pub fn back(&self) -> u32 {
-        self.run.borrow_mut().as_mut().map_or(0, |run| run.back().into())
+        self.run
+            .borrow_mut()
+            .as_mut()
+            .map_or(0, |run| run.back().into())
     }
 
     /// The reader does something.
@@ -69,7 +75,12 @@ impl<F: Figure> Door<F> {
 
     /// Writes the picture of this moment into the buffer and returns its bytes.
     pub fn view(&self) -> usize {
-        let view = self.run.borrow().as_ref().map(Run::view).unwrap_or_default();
+        let view = self
+            .run
+            .borrow()
+            .as_ref()
+            .map(Run::view)
+            .unwrap_or_default();
         self.put(view)
     }
 
@@ -100,7 +111,13 @@ pub fn about<F: Figure>() -> String {
         .iter()
         .map(|control| {
             let kind = match &control.kind {
-                Kind::Slider { min, max, step, value, unit } => format!(
+                Kind::Slider {
+                    min,
+                    max,
+                    step,
+                    value,
+                    unit,
+                } => format!(
                     "\"min\":{min},\"max\":{max},\"step\":{step},\"value\":{value},\"unit\":{}",
                     quoted(unit)
                 ),
@@ -117,7 +134,13 @@ pub fn about<F: Figure>() -> String {
     let actions: Vec<String> = about
         .actions
         .iter()
-        .map(|action| format!("{{\"label\":{},\"button\":{}}}", quoted(action.label), action.button))
+        .map(|action| {
+            format!(
+                "{{\"label\":{},\"button\":{}}}",
+                quoted(action.label),
+                action.button
+            )
+        })
         .collect();
     format!(
         "{{\"pace\":{},\"controls\":[{}],\"actions\":[{}]}}",

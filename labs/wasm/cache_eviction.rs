@@ -1,1 +1,1 @@
-labs::export!(labs::labs::cache_eviction);
+labs::export!(labs::figures::cache_eviction);

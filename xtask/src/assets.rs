@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 /// Files of `page/` that are sources of others, or are written by a part of the build that knows
 /// more of them than their bytes.
-const NOT_ASSETS: [&str; 1] = ["sw.js"];
+const NOT_ASSETS: [&str; 2] = ["sw.js", "lab.css"];
 
 /// Files that pages hold whole, so that the site needs no copy of them.
 const INLINE: [&str; 1] = ["early.js"];
@@ -59,9 +59,10 @@ impl Assets {
                 bytes = without_comment_lines(&bytes);
             }
             if name == "style.css" {
-                for style in styles {
+                let figures = folder.join("lab.css");
+                for style in styles.iter().map(|style| root.join(style)).chain([figures]) {
                     bytes.push(b'\n');
-                    bytes.extend(read(&root.join(style))?);
+                    bytes.extend(read(&style)?);
                 }
             }
             assets.add(&name, bytes);
@@ -79,6 +80,11 @@ impl Assets {
         };
         self.files.insert(name.to_owned(), (hashed.clone(), bytes));
         hashed
+    }
+
+    /// A file's name in the site, if there is such a file.
+    pub fn name_of(&self, name: &str) -> Option<&str> {
+        self.files.get(name).map(|(hashed, _)| hashed.as_str())
     }
 
     /// The page with every `@asset(…)` and `@inline(…)` of the template replaced. Only the

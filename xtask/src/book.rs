@@ -12,7 +12,7 @@ use mdbook_driver::builtin_preprocessors::{IndexPreprocessor, LinkPreprocessor};
 use mdbook_driver::config::Config;
 use mdbook_preprocessor::{Preprocessor, PreprocessorContext};
 
-use crate::{assets, figures, glossary};
+use crate::{assets, figures, glossary, labs};
 
 /// Everything that the HTML renderer needs.
 pub struct Prepared {
@@ -24,6 +24,8 @@ pub struct Prepared {
     pub chapter_titles: std::collections::HashMap<PathBuf, String>,
     /// The diagrams that the placeholders stand for.
     pub diagrams: Vec<figures::Diagram>,
+    /// Whether a chapter places an interactive figure.
+    pub has_labs: bool,
 }
 
 /// Reads `root/book.toml` and the environment, without the plugins that only the stock `mdbook`
@@ -70,13 +72,18 @@ pub fn prepare(root: &Path) -> Result<Prepared> {
     let mut book = IndexPreprocessor::new().run(&context, book)?;
     glossary::collect(&mut book);
     let mut diagrams = Vec::new();
-    for_each_chapter(&mut book, |chapter| figures::mark(chapter, &mut diagrams))?;
+    let mut has_labs = false;
+    for_each_chapter(&mut book, |chapter| {
+        has_labs |= chapter.content.contains(labs::PLACE);
+        figures::mark(chapter, &mut diagrams)
+    })?;
     let chapter_titles = context.chapter_titles.borrow_mut().drain().collect();
     Ok(Prepared {
         config,
         book,
         chapter_titles,
         diagrams,
+        has_labs,
     })
 }
 

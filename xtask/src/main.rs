@@ -16,6 +16,7 @@ mod figures;
 mod files;
 mod glossary;
 mod highlight;
+mod labs;
 mod new_chapter;
 mod offline;
 mod record;

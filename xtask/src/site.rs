@@ -16,7 +16,7 @@ use crate::code::Blocks;
 use crate::contents::Contents;
 use crate::figures::{self, Drawings};
 use crate::files::{address, files_below};
-use crate::{book, check, offline, search};
+use crate::{book, check, labs, offline, search};
 
 /// A file that every site built here holds, by which `swap_in` knows what it may replace.
 const MARK: &str = ".system-design-notes";
@@ -49,6 +49,7 @@ pub struct Made {
     drawings: Drawings,
     blocks: Blocks,
     search: search::Read,
+    modules: labs::Modules,
 }
 
 /// Renders the book of `root` into the empty folder `dest`, making what `made` does not hold yet.
@@ -67,6 +68,9 @@ pub fn render(root: &Path, dest: &Path, purpose: Purpose, made: &mut Made) -> Re
         .filter(|style| style != Path::new(STOCK_STYLE))
         .collect();
     let mut assets = Assets::load(root, &styles)?;
+    if prepared.has_labs {
+        made.modules.add_to(&mut assets)?;
+    }
     let contents = Contents::of(&prepared.book);
     let mut context = RenderContext::new(root, prepared.book, prepared.config.clone(), dest);
     context.chapter_titles.extend(prepared.chapter_titles);
@@ -86,6 +90,8 @@ pub fn render(root: &Path, dest: &Path, purpose: Purpose, made: &mut Made) -> Re
         let page = offline::put_into(&page, &root_from_page, purpose == Purpose::Publish);
         let page = contents.put_into(&page, &address, &root_from_page);
         let page = made.blocks.finish(&page);
+        let page = labs::put_into(&page, &root_from_page, &assets, address == "print.html")
+            .with_context(|| address.clone())?;
         let html = figures::draw_into(&page, &prepared.diagrams, &mut made.drawings)?;
         pages.push(search::Page {
             path: address,

@@ -19,7 +19,7 @@ const SCANNED: u64 = 1_000;
 /// A hit ratio says little before so many requests.
 const ENOUGH: usize = 60;
 const ROW: f64 = 34.0;
-const LEFT: f64 = 58.0;
+const LEFT: f64 = 54.0;
 
 struct Row {
     name: &'static str,
@@ -146,14 +146,14 @@ impl Figure for Lab {
             if key.0 >= SCANNED { format!("s{}", key.0 - SCANNED) } else { key.0.to_string() }
         };
         scene.add(Shape::words("next-label", 0.0, 12.0, "Next").small());
-        for (place, key) in self.coming.iter().take(9).enumerate() {
+        for (place, key) in self.coming.iter().take(8).enumerate() {
             let number = self.asked.len() + place;
             let tone = if key.0 >= SCANNED { Tone::B } else { Tone::A };
             let x = LEFT + place as f64 * 28.0;
             scene.add(Shape::rect(format!("next-{number}"), x, 2.0, 24.0, 20.0).tone(tone).label(shown(key)).small());
         }
         let newest = self.asked.last();
-        let width = ((WIDTH_MAX - LEFT - 46.0) / self.capacity as f64).min(30.0);
+        let width = ((WIDTH_MAX - LEFT - 38.0) / self.capacity as f64).min(30.0);
         for (index, row) in self.rows.iter().enumerate() {
             let y = top + index as f64 * ROW;
             scene.add(Shape::words(format!("name-{}", row.name), 0.0, y + 12.0, row.name).small().strong());
@@ -174,7 +174,7 @@ impl Figure for Lab {
                 );
             }
             let percent = format!("{:.0} %", 100.0 * self.ratio(index));
-            scene.add(Shape::words(format!("hits-{}", row.name), WIDTH_MAX, y + 12.0, percent).to_the_left());
+            scene.add(Shape::words(format!("hits-{}", row.name), WIDTH_MAX, y + 12.0, percent).to_the_left().small());
         }
         let ratios: Vec<String> = self
             .rows
