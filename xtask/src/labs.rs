@@ -108,7 +108,14 @@ fn build(home: &Path) -> Result<std::result::Result<BTreeMap<String, Vec<u8>>, S
         )));
     };
     let output = command
-        .args(["build", "--quiet", "--locked", "--package", "labs", "--examples"])
+        .args([
+            "build",
+            "--quiet",
+            "--locked",
+            "--package",
+            "labs",
+            "--examples",
+        ])
         .args(["--profile", "wasm", "--target", TARGET])
         .arg("--target-dir")
         .arg(&target_dir)
@@ -175,15 +182,25 @@ pub fn put_into(page: &str, root: &str, assets: &Assets, still: bool) -> Result<
     let mut rest = page;
     while let Some((before, after)) = rest.split_once(PLACE) {
         let Some((name, after)) = after.split_once(PLACE_END) else {
-            bail!("a figure is placed in a way that the build does not know: {PLACE}NAME{PLACE_END}");
+            bail!(
+                "a figure is placed in a way that the build does not know: {PLACE}NAME{PLACE_END}"
+            );
         };
         let entry = find(name).with_context(|| format!("there is no figure {name}"))?;
         // Markdown takes the line for a paragraph, in which a figure may not stand.
         done.push_str(before.strip_suffix("<p>").unwrap_or(before));
         let after = after.strip_prefix("</p>").unwrap_or(after);
         let (caption, after) = caption(after);
-        let module = if still { None } else { assets.name_of(&format!("{name}.wasm")) };
-        done.push_str(&figure(entry, module.map(|module| format!("{root}{module}")), caption));
+        let module = if still {
+            None
+        } else {
+            assets.name_of(&format!("{name}.wasm"))
+        };
+        done.push_str(&figure(
+            entry,
+            module.map(|module| format!("{root}{module}")),
+            caption,
+        ));
         rest = after;
     }
     done.push_str(rest);

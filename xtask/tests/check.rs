@@ -642,6 +642,38 @@ fn an_image_has_words() {
     ]);
 }
 
+// ---- interactive figures
+
+#[test]
+fn a_figure_is_one_that_exists_on_a_line_of_its_own_with_a_caption_once() {
+    let figure = "<lab-figure name=\"cache_eviction\"></lab-figure>";
+    let book = Book::fine();
+    book.add(&format!("{figure}\n\n*Five policies.*"));
+    book.is_fine();
+    book.add(&format!("{figure}\n\n*The same again.*"));
+    book.finds(&[
+        "src/data/acid.md:45: figure cache_eviction stands at src/data/acid.md:41 already: \
+         link there instead",
+    ]);
+    let book = Book::fine();
+    book.add(&format!("See {figure} here.\n\nNo caption."));
+    book.finds(&[
+        "src/data/acid.md:41: a figure stands on a line of its own, as \
+         <lab-figure name=\"cache_eviction\"></lab-figure>",
+        "src/data/acid.md:41: figure cache_eviction has no caption: add a paragraph wholly in \
+         emphasis after it that says in words what it shows",
+    ]);
+    let book = Book::fine();
+    book.add("<lab-figure name=\"cache_evicton\"></lab-figure>\n\n*x*");
+    let output = book.check().findings;
+    assert!(
+        output.contains(
+            "src/data/acid.md:41: there is no figure \"cache_evicton\" in labs/src/figures (has: "
+        ),
+        "{output}"
+    );
+}
+
 // ---- the table of contents
 
 #[test]

@@ -10,6 +10,7 @@ mod headings;
 mod html;
 mod ids;
 mod includes;
+mod lab;
 mod links;
 mod outputs;
 mod page;
@@ -67,7 +68,7 @@ impl fmt::Display for Finding {
 type Rule = fn(&Site, &mut Vec<Finding>);
 
 /// Every subject, in the order in which a contributor meets them.
-const RULES: [Rule; 9] = [
+const RULES: [Rule; 10] = [
     text::check,
     summary::check,
     headings::check,
@@ -76,6 +77,7 @@ const RULES: [Rule; 9] = [
     fences::check,
     playground::check,
     diagrams::check,
+    lab::check,
     outputs::check,
 ];
 
@@ -120,7 +122,7 @@ pub fn run(root: &Path, external: bool) -> Result<ExitCode> {
 pub fn refuse_unbuildable(root: &Path) -> Result<()> {
     let findings = judge(
         &Site::read(root)?,
-        &[summary::check, includes::check, diagrams::check],
+        &[summary::check, includes::check, diagrams::check, lab::check],
     );
     if findings.is_empty() {
         return Ok(());
