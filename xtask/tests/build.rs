@@ -171,7 +171,7 @@ fn no_script_is_shipped_but_the_pages_own() {
     assert!(!scripts.is_empty(), "the page has a script of its own");
     for script in scripts {
         assert!(
-            ["page-", "run-", "search-", "sw.js"]
+            ["page-", "run-", "search-", "lab-", "sw.js"]
                 .iter()
                 .any(|own| script.starts_with(own)),
             "{script} is shipped"
