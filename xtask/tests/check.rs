@@ -100,11 +100,42 @@ struct Book {
     folder: TempDir,
 }
 
+/// Git as it is on a machine where nobody has set anything, but with an author.
+fn git() -> Command {
+    let mut git = Command::new("git");
+    git.args(["-c", "user.name=A", "-c", "user.email=a@example.org"])
+        .args(["-c", "protocol.file.allow=always"])
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_NOSYSTEM", "1");
+    for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+        git.env_remove(name);
+    }
+    git
+}
+
 /// What the command printed and how it ended.
 struct Outcome {
     findings: String,
     summary: String,
     status: Option<i32>,
+}
+
+/// The check of the book in `folder`, with these variables set.
+fn check(folder: &Path, variables: &[(&str, &str)]) -> Outcome {
+    let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .arg("--root")
+        .arg(folder)
+        .arg("check")
+        .env("RUST_BACKTRACE", "1")
+        .env_remove("CI")
+        .envs(variables.iter().copied())
+        .output()
+        .expect("xtask");
+    Outcome {
+        findings: String::from_utf8(output.stdout).expect("UTF-8"),
+        summary: String::from_utf8(output.stderr).expect("UTF-8"),
+        status: output.status.code(),
+    }
 }
 
 impl Book {
@@ -116,7 +147,25 @@ impl Book {
         for (path, text) in FINE {
             book.write(path, text);
         }
+        book.git(&["init", "--quiet"]);
         book
+    }
+
+    /// Runs git in the book's folder, apart from what this machine's user has set.
+    fn git(&self, arguments: &[&str]) {
+        let output = git()
+            .current_dir(self.folder.path())
+            .args(arguments)
+            .output()
+            .expect("git starts");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "git {arguments:?}: {error}");
+    }
+
+    /// Commits all of the book as it is now.
+    fn commit(&self) {
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--message", "book: change it"]);
     }
 
     fn path(&self, path: &str) -> std::path::PathBuf {
@@ -150,18 +199,7 @@ impl Book {
     }
 
     fn check(&self) -> Outcome {
-        let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
-            .arg("--root")
-            .arg(self.folder.path())
-            .arg("check")
-            .env("RUST_BACKTRACE", "1")
-            .output()
-            .expect("xtask");
-        Outcome {
-            findings: String::from_utf8(output.stdout).expect("UTF-8"),
-            summary: String::from_utf8(output.stderr).expect("UTF-8"),
-            status: output.status.code(),
-        }
+        check(self.folder.path(), &[])
     }
 
     /// Asserts that the check finds these lines and nothing else.
@@ -1080,4 +1118,256 @@ fn external_links_are_asked_for_after_the_rules_and_count_as_much() {
             "{end}"
         );
     }
+}
+
+// ---- pages that are gone, and redirects
+
+/// Takes BASE away, and every link to it.
+fn without_base(book: &Book) {
+    for path in [BASE, "real/src/bin/serve.rs", "real/src/bin/serve.out"] {
+        book.remove(path);
+    }
+    book.replace("src/SUMMARY.md", "- [BASE](data/base.md)\n", "");
+    book.replace(ACID, "See [BASE](base.md#what-base-gives-up) and", "See");
+}
+
+#[test]
+fn a_page_that_was_published_and_is_gone_has_to_lead_on() {
+    let book = Book::fine();
+    book.commit();
+    without_base(&book);
+    let missing = "src/data/base.md was published and is gone: ";
+    let line = "\"/data/base.html\" = \"../index.html\"";
+    let or = "or name the page that took its place";
+    book.finds(&[&format!(
+        "book.toml:2: {missing}add `[output.html.redirect]` and below it the line `{line}`, {or}"
+    )]);
+    // Committed or not, it is as gone.
+    book.commit();
+    book.write(
+        "book.toml",
+        "[book]\ntitle = \"Small\"\n\n[output.html.redirect]\n",
+    );
+    book.finds(&[&format!(
+        "book.toml:4: {missing}add the line `{line}` to [output.html.redirect], {or}"
+    )]);
+    book.write(
+        "book.toml",
+        format!("[book]\ntitle = \"Small\"\n\n[output.html.redirect]\n{line}\n"),
+    );
+    book.is_fine();
+}
+
+#[test]
+fn each_name_that_a_renamed_page_ever_had_is_led_to_its_newest() {
+    let book = Book::fine();
+    book.commit();
+    for (old, new) in [
+        ("data/base", "data/soft-state"),
+        ("data/soft-state", "x/so"),
+    ] {
+        fs::create_dir_all(book.path("src/x")).expect("a folder");
+        fs::rename(
+            book.path(&format!("src/{old}.md")),
+            book.path(&format!("src/{new}.md")),
+        )
+        .expect("the file");
+        book.replace("src/SUMMARY.md", &format!("{old}.md"), &format!("{new}.md"));
+        book.commit();
+    }
+    book.replace(ACID, "(base.md#", "(../x/so.md#");
+    book.replace("src/x/so.md", "(acid.md)", "(../data/acid.md)");
+    let mend = |name: &str| {
+        format!(
+            "book.toml:2: src/data/{name}.md was published and is gone: add \
+             `[output.html.redirect]` and below it the line \
+             `\"/data/{name}.html\" = \"../x/so.html\"`, or name the page that took its place"
+        )
+    };
+    book.finds(&[&mend("base"), &mend("soft-state")]);
+}
+
+#[test]
+fn what_only_a_merged_branch_had_for_a_while_was_never_published() {
+    let book = Book::fine();
+    book.commit();
+    // The branch calls its page one thing, then another, and is merged.
+    book.git(&["checkout", "--quiet", "-b", "change"]);
+    book.write(
+        "src/data/tried.md",
+        "# CAP\n\nPick.\n\n## Terms\n\n## Sources\n\n- spec\n",
+    );
+    book.replace("src/SUMMARY.md", "\n---", "- [CAP](data/tried.md)\n\n---");
+    book.commit();
+    fs::rename(book.path("src/data/tried.md"), book.path("src/data/cap.md")).expect("the file");
+    book.replace("src/SUMMARY.md", "data/tried.md", "data/cap.md");
+    book.commit();
+    book.git(&["checkout", "--quiet", "-"]);
+    book.git(&["merge", "--quiet", "--no-ff", "-m", "book: merge", "change"]);
+    book.is_fine();
+}
+
+#[test]
+fn a_page_that_is_only_not_listed_is_not_called_gone_as_well() {
+    let book = Book::fine();
+    book.commit();
+    book.replace("src/SUMMARY.md", "- [BASE](data/base.md)\n", "");
+    book.finds(&[
+        "src/data/base.md:1: not in src/SUMMARY.md: add the line `- [BASE](data/base.md)` to it",
+    ]);
+}
+
+#[test]
+fn a_draft_or_a_line_in_a_comment_was_no_page() {
+    let book = Book::fine();
+    let summary = book.read("src/SUMMARY.md");
+    let with = "- [Later]()\n\n<!--\n- [Hidden](data/hidden.md)\n-->\n\n---";
+    book.write("src/SUMMARY.md", summary.replace("---", with));
+    book.commit();
+    book.write("src/SUMMARY.md", summary);
+    book.is_fine();
+}
+
+#[test]
+fn without_its_history_a_book_is_checked_but_for_that_and_ci_refuses() {
+    let book = Book::fine();
+    book.commit();
+    book.add("More.");
+    book.commit();
+    let shallow = TempDir::new().expect("a folder");
+    let cloned = git()
+        .args(["clone", "--quiet", "--depth", "1"])
+        .arg(format!("file://{}", book.folder.path().display()))
+        .arg(shallow.path())
+        .output()
+        .expect("git starts");
+    assert!(cloned.status.success(), "{cloned:?}");
+    let plain = Book::fine();
+    fs::remove_dir_all(plain.path(".git")).expect("the folder");
+    let cases = [
+        (
+            shallow.path(),
+            "this clone has no history (run `git fetch --unshallow`)",
+        ),
+        (
+            plain.folder.path(),
+            "git says \"fatal: not a git repository (or any of the parent directories): .git\" \
+             (work in a clone of the repository)",
+        ),
+    ];
+    for (folder, why) in cases {
+        let what = "whether a published page is gone was not checked";
+        // A folder above may be a repository; git is told not to look.
+        let here = folder
+            .parent()
+            .expect("a folder above")
+            .display()
+            .to_string();
+        let alone = ("GIT_CEILING_DIRECTORIES", here.as_str());
+        let told = check(folder, &[alone]);
+        assert_eq!(told.findings, "");
+        assert_eq!(
+            told.summary,
+            format!("check: {what}: {why}\ncheck: 4 chapters, 6 blocks, 6 links, nothing wrong\n")
+        );
+        assert_eq!(told.status, Some(0));
+        let refused = check(folder, &[alone, ("CI", "true")]);
+        assert_eq!(
+            refused.findings,
+            format!("src/SUMMARY.md:1: {what}: {why}\n")
+        );
+        assert_eq!(refused.status, Some(1));
+    }
+}
+
+#[test]
+fn without_git_the_rest_is_checked() {
+    let book = Book::fine();
+    let nowhere = check(book.folder.path(), &[("PATH", "/nonexistent")]);
+    assert_eq!(
+        nowhere.summary,
+        "check: whether a published page is gone was not checked: git is not installed (install \
+         the package git)\ncheck: 4 chapters, 6 blocks, 6 links, nothing wrong\n"
+    );
+    assert_eq!(nowhere.status, Some(0));
+}
+
+#[test]
+fn a_redirect_leads_at_once_to_something_that_the_site_has() {
+    let book = Book::fine();
+    book.write("src/data/table.csv", "1\n");
+    let redirects = |lines: &str| {
+        book.write(
+            "book.toml",
+            format!("[book]\ntitle = \"Small\"\n\n[output.html.redirect]\n{lines}"),
+        );
+    };
+    redirects(
+        "\"/old.html\" = \"data/acid.html#terms\"\n\
+         \"/data/old.html\" = \"../glossary.html#quorum\"\n\
+         \"/data/first.html\" = \"../index.html\"\n\
+         \"/data/file.html\" = \"table.csv\"\n\
+         \"/away.html\" = \"https://example.org/a.html\"\n\
+         \"/away.html#part\" = \"data/base.html\"\n\
+         \"/data/acid.html#was-here\" = \"base.html#what-base-gives-up\"\n\
+         \"/data/acid.html#renamed\" = \"#terms\"\n",
+    );
+    book.is_fine();
+    redirects(
+        "\"/a.html\" = \"data/acids.html\"\n\
+         \"/b.html\" = \"data/acid.html#none\"\n\
+         \"/data/c.html\" = \"/data/acid.html\"\n\
+         \"/d.html\" = \"http://example.org\"\n\
+         \"/data/e.html\" = \"../f.html\"\n\
+         \"/f.html\" = \"data/g.html\"\n\
+         \"/data/g.html\" = \"acid.html\"\n\
+         \"/h.html\" = \"i.html\"\n\
+         \"/i.html\" = \"h.html\"\n\
+         \"/j.html\" = \"j.html\"\n\
+         \"/data/base.html\" = \"acid.html\"\n\
+         \"/404.html\" = \"index.html\"\n\
+         \"k.html\" = \"index.html\"\n\
+         \"/../l.html\" = \"index.html\"\n\
+         \"/m/\" = \"index.html\"\n\
+         \"/n.html#part\" = \"index.html\"\n\
+         \"/data/acid.html#terms\" = \"base.html\"\n\
+         \"/o.html\" = 1\n\
+         \"/p.html\" = \"qqqqqqqqqqqq.html\"\n\
+         \"/q.html\" = \"data/base.md\"\n\
+         \"/r.html\" = \"//example.org\"\n\
+         \"/s.html\" = \"p.html\"\n",
+    );
+    book.finds(&[
+        "book.toml:5: redirect of /a.html: no page data/acids.html, nearest is data/acid.html",
+        "book.toml:6: redirect of /b.html: fragment #none not found in src/data/acid.md \
+         (has: acid, terms, quorum, sources)",
+        "book.toml:7: redirect of /data/c.html: /data/acid.html breaks on a site that is not at \
+         the root of its host: write \"acid.html\"",
+        "book.toml:8: redirect of /d.html: http://example.org is no https:// address",
+        "book.toml:9: redirect of /data/e.html: ../f.html leads on itself: write \"acid.html\", \
+         where it ends",
+        "book.toml:10: redirect of /f.html: data/g.html leads on itself: write \
+         \"data/acid.html\", where it ends",
+        "book.toml:12: redirect of /h.html: i.html leads round in a circle: lead it to a page",
+        "book.toml:13: redirect of /i.html: h.html leads round in a circle: lead it to a page",
+        "book.toml:14: redirect of /j.html: j.html leads round in a circle: lead it to a page",
+        "book.toml:15: redirect of /data/base.html: it hides src/data/base.md: remove the line, \
+         or the chapter",
+        "book.toml:16: redirect of /404.html: it hides what the site has there: remove the line",
+        "book.toml:17: redirect of k.html: write it from the site's root, \"/k.html\"",
+        "book.toml:18: redirect of /../l.html: write it without . and ..",
+        "book.toml:19: redirect of /m/: only a page can lead on: end it in .html",
+        "book.toml:20: redirect of /n.html#part: the page itself leads nowhere: add a line for \
+         \"/n.html\", too",
+        "book.toml:21: redirect of /data/acid.html#terms: src/data/acid.md has #terms: remove \
+         the line",
+        "book.toml:22: redirect of /o.html: write its target in quotes",
+        "book.toml:23: redirect of /p.html: no page qqqqqqqqqqqq.html: lead it to one that the \
+         site has",
+        "book.toml:24: redirect of /q.html: no page data/base.md, nearest is data/base.html",
+        "book.toml:25: redirect of /r.html: //example.org is no https:// address",
+        "book.toml:26: redirect of /s.html: p.html leads on itself: lead it to a page",
+    ]);
+    redirects("\"/a.html\" = \"index.html\"\n\"/a.html\" = \"data/acid.html\"\n");
+    book.finds(&["book.toml:6: no valid TOML: duplicate key"]);
 }

@@ -128,7 +128,11 @@ fn wrong_path(site: &Site, page: &Page, written: &str) -> Option<String> {
 }
 
 /// Says so if nothing on the page has the id.
-fn missing_fragment(page: &Page, fragment: &str, terms: &BTreeSet<String>) -> Option<String> {
+pub(crate) fn missing_fragment(
+    page: &Page,
+    fragment: &str,
+    terms: &BTreeSet<String>,
+) -> Option<String> {
     let wanted = decoded(fragment);
     let is_glossary = page.path == Path::new(GLOSSARY);
     let from_terms = terms.iter().filter(|_| is_glossary).map(String::as_str);
@@ -164,7 +168,7 @@ fn missing_fragment(page: &Page, fragment: &str, terms: &BTreeSet<String>) -> Op
 }
 
 /// The ids that the glossary page gets from the terms of all chapters.
-fn terms(site: &Site) -> BTreeSet<String> {
+pub(crate) fn terms(site: &Site) -> BTreeSet<String> {
     let mut terms = BTreeSet::new();
     for page in site.chapters() {
         let mut in_terms = false;
@@ -222,7 +226,7 @@ fn bare_addresses(page: &Page, findings: &mut Vec<Finding>) {
 }
 
 /// `text` with its `%20` and the like decoded.
-fn decoded(text: &str) -> String {
+pub(crate) fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {

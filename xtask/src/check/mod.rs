@@ -6,6 +6,7 @@
 
 mod diagrams;
 mod fences;
+mod gone;
 mod headings;
 mod html;
 mod ids;
@@ -15,6 +16,7 @@ mod links;
 mod outputs;
 mod page;
 mod playground;
+mod redirects;
 mod similar;
 mod site;
 mod summary;
@@ -79,6 +81,7 @@ const RULES: [Rule; 10] = [
     diagrams::check,
     lab::check,
     outputs::check,
+    redirects::check,
 ];
 
 /// Prints every finding and a summary; with `external`, goes on to ask other sites.
@@ -87,7 +90,19 @@ const RULES: [Rule; 10] = [
 /// When there is no book at `root`, or the checker of other sites cannot be started.
 pub fn run(root: &Path, external: bool) -> Result<ExitCode> {
     let site = Site::read(root)?;
-    let findings = judge(&site, &RULES);
+    let mut findings = judge(&site, &RULES);
+    match gone::published(root) {
+        Ok(published) => gone::check(&site, &published, &mut findings),
+        Err(why) => {
+            let message = format!("whether a published page is gone was not checked: {why}");
+            if std::env::var("CI").is_ok_and(|value| value == "true") {
+                findings.push(Finding::new(Path::new(site::SUMMARY), 1, message));
+            } else {
+                eprintln!("check: {message}");
+            }
+        }
+    }
+    findings.sort();
     let lines: String = findings
         .iter()
         .map(|finding| format!("{finding}\n"))

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mdbook_markdown::pulldown_cmark::{Event, Parser, Tag};
+use mdbook_markdown::pulldown_cmark::{Event, Parser, Tag, TagEnd};
 
 use super::similar::{nearest_path, normal, relative};
 use super::site::{SUMMARY, Site};
@@ -16,27 +16,42 @@ pub(crate) struct Entry {
     line: usize,
     /// The file it names, relative to the root; empty for a draft.
     pub(crate) path: PathBuf,
+    /// The chapter's title there, as plain text.
+    pub(crate) title: String,
 }
 
 /// The chapters that the table of contents names.
 pub(crate) fn entries(site: &Site) -> Vec<Entry> {
-    let Some(text) = site.tree.text(Path::new(SUMMARY)) else {
-        return Vec::new();
-    };
-    let events = Parser::new(&text).into_offset_iter();
-    events
-        .filter_map(|(event, range)| {
-            let Event::Start(Tag::Link { dest_url, .. }) = event else {
-                return None;
-            };
-            let line = 1 + text[..range.start].matches('\n').count();
-            let path = match &*dest_url {
-                "" => PathBuf::new(),
-                file => normal(&Path::new("src").join(file.replace("%20", " "))),
-            };
-            Some(Entry { line, path })
-        })
-        .collect()
+    let text = site.tree.text(Path::new(SUMMARY));
+    text.map(|text| entries_of(&text)).unwrap_or_default()
+}
+
+/// The chapters that a table of contents of this text names.
+pub(crate) fn entries_of(text: &str) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut in_link = false;
+    for (event, range) in Parser::new(text).into_offset_iter() {
+        match event {
+            Event::Start(Tag::Link { dest_url, .. }) => {
+                let line = 1 + text[..range.start].matches('\n').count();
+                let path = match &*dest_url {
+                    "" => PathBuf::new(),
+                    file => normal(&Path::new("src").join(file.replace("%20", " "))),
+                };
+                let title = String::new();
+                entries.push(Entry { line, path, title });
+                in_link = true;
+            }
+            Event::End(TagEnd::Link) => in_link = false,
+            Event::Text(part) | Event::Code(part) if in_link => {
+                if let Some(entry) = entries.last_mut() {
+                    entry.title.push_str(&part);
+                }
+            }
+            _ => {}
+        }
+    }
+    entries
 }
 
 /// Finds what SUMMARY.md gets wrong.
@@ -61,7 +76,7 @@ pub(crate) fn check(site: &Site, findings: &mut Vec<Finding>) {
         }
     }
     let mut seen: BTreeMap<PathBuf, usize> = BTreeMap::new();
-    for Entry { line, path } in entries(site) {
+    for Entry { line, path, .. } in entries(site) {
         if path.as_os_str().is_empty() {
             say(
                 line,
