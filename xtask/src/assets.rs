@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 /// Files of `page/` that are sources of others, or are written by a part of the build that knows
 /// more of them than their bytes.
-const NOT_ASSETS: [&str; 2] = ["sw.js", "lab.css"];
+const NOT_ASSETS: [&str; 3] = ["lab.css", "pdf.css", "sw.js"];
 
 /// Files that pages hold whole, so that the site needs no copy of them.
 const INLINE: [&str; 1] = ["early.js"];

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 /// What each step is for, and the command that repeats it.
-const STEPS: [(&str, &str); 12] = [
+const STEPS: [(&str, &str); 13] = [
     ("formatting", "cargo fmt --all --check"),
     (
         "lints",
@@ -16,6 +16,7 @@ const STEPS: [(&str, &str); 12] = [
     ("blocks, programs and tools", "cargo test --locked"),
     ("chapters", "cargo xtask check"),
     ("site", "cargo xtask build"),
+    ("whole book as a PDF", "cargo xtask pdf"),
     (
         "link checker",
         "cargo test --locked --manifest-path links/Cargo.toml",

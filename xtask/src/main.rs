@@ -1,4 +1,4 @@
-//! The book's own tool: `cargo xtask serve | build | check | new-chapter | record | ci | bench`.
+//! The book's own tool: `cargo xtask serve | build | check | pdf | new-chapter | record | ci | bench`.
 //!
 //! Each module is named after what it does for its user. It may know of the whole tree (the
 //! chapters under `src/`, the programs under `examples/` and `real/`), and no chapter or program
@@ -8,6 +8,7 @@ mod assets;
 mod bench;
 mod book;
 mod check;
+mod chromium;
 mod ci;
 mod code;
 mod contents;
@@ -19,6 +20,7 @@ mod highlight;
 mod labs;
 mod new_chapter;
 mod offline;
+mod pdf;
 mod record;
 mod search;
 mod serve;
@@ -64,6 +66,12 @@ enum Command {
         /// Also follow the links to other sites
         #[arg(long)]
         external: bool,
+    },
+    /// Print the whole book into one PDF, with the Chromium of this machine
+    Pdf {
+        /// The file to write; an earlier one is replaced once the new one is whole
+        #[arg(long, value_name = "FILE")]
+        dest: Option<PathBuf>,
     },
     /// Start a chapter: its file from the template and its line in SUMMARY.md
     NewChapter {
@@ -128,6 +136,21 @@ fn run(cli: Cli) -> Result<ExitCode> {
             );
         }
         Command::Check { external } => return check::run(&root, external),
+        Command::Pdf { dest } => {
+            let dest = dest.unwrap_or_else(|| root.join("target/system-design-notes.pdf"));
+            let report = pdf::run(&root, &std::path::absolute(&dest)?)?;
+            println!(
+                "printed {} pages with {} bookmarks, {} jumps and {} links to other sites \
+                 ({:.1} MB) in {:.1} s: {}",
+                report.pages,
+                report.bookmarks,
+                report.jumps,
+                report.links,
+                report.bytes as f64 / 1e6,
+                report.took.as_secs_f64(),
+                dest.display()
+            );
+        }
         Command::NewChapter { title, part } => {
             let path = new_chapter::run(&root, &title, &part)?;
             println!(

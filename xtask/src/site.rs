@@ -16,7 +16,7 @@ use crate::code::Blocks;
 use crate::contents::Contents;
 use crate::figures::{self, Drawings};
 use crate::files::{address, files_below};
-use crate::{book, check, labs, offline, search};
+use crate::{book, check, labs, offline, pdf, search};
 
 /// A file that every site built here holds, by which `swap_in` knows what it may replace.
 const MARK: &str = ".system-design-notes";
@@ -89,6 +89,7 @@ pub fn render(root: &Path, dest: &Path, purpose: Purpose, made: &mut Made) -> Re
         let root_from_page = "../".repeat(address.matches('/').count());
         let page = offline::put_into(&page, &root_from_page, purpose == Purpose::Publish);
         let page = contents.put_into(&page, &address, &root_from_page);
+        let page = pdf::put_link(&page)?;
         let page = made.blocks.finish(&page);
         let page = labs::put_into(&page, &root_from_page, &assets, address == "print.html")
             .with_context(|| address.clone())?;
