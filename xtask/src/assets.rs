@@ -41,6 +41,8 @@ impl Assets {
     /// When a file cannot be read, with its path.
     pub fn load(root: &Path, styles: &[PathBuf]) -> Result<Assets> {
         let mut assets = Assets::default();
+        // Files that name others, whose names have to be known by then.
+        let mut naming = Vec::new();
         let folder = folder();
         let entries =
             fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
@@ -55,6 +57,10 @@ impl Assets {
                 continue;
             }
             let mut bytes = read(&path)?;
+            if name.ends_with(".webmanifest") {
+                naming.push((name.into_owned(), bytes));
+                continue;
+            }
             if name.ends_with(".js") {
                 bytes = without_comment_lines(&bytes);
             }
@@ -66,6 +72,12 @@ impl Assets {
                 }
             }
             assets.add(&name, bytes);
+        }
+        for (name, bytes) in naming {
+            let text =
+                String::from_utf8(bytes).with_context(|| format!("page/{name} is not UTF-8"))?;
+            let named = assets.replaced(&text)?;
+            assets.add(&name, named.into_bytes());
         }
         Ok(assets)
     }

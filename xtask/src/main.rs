@@ -18,6 +18,7 @@ mod files;
 mod glossary;
 mod highlight;
 mod labs;
+mod meta;
 mod new_chapter;
 mod offline;
 mod pdf;

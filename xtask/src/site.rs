@@ -16,6 +16,7 @@ use crate::code::Blocks;
 use crate::contents::Contents;
 use crate::figures::{self, Drawings};
 use crate::files::{address, files_below};
+use crate::meta::Meta;
 use crate::{book, check, labs, offline, pdf, search};
 
 /// A file that every site built here holds, by which `swap_in` knows what it may replace.
@@ -72,6 +73,8 @@ pub fn render(root: &Path, dest: &Path, purpose: Purpose, made: &mut Made) -> Re
         made.modules.add_to(&mut assets)?;
     }
     let contents = Contents::of(&prepared.book);
+    let meta = Meta::of(&prepared.config, &prepared.book)?;
+    let site_path = html.site_url.as_deref().unwrap_or("/");
     let mut context = RenderContext::new(root, prepared.book, prepared.config.clone(), dest);
     context.chapter_titles.extend(prepared.chapter_titles);
     HtmlHandlebars::new()
@@ -86,7 +89,12 @@ pub fn render(root: &Path, dest: &Path, purpose: Purpose, made: &mut Made) -> Re
         let page =
             fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let address = address(&path, dest)?;
-        let root_from_page = "../".repeat(address.matches('/').count());
+        // The page for an unknown address is shown at any depth, so it names the root whole.
+        let root_from_page = match address.as_str() {
+            "404.html" => site_path.to_owned(),
+            _ => "../".repeat(address.matches('/').count()),
+        };
+        let page = meta.put_into(&page, &address);
         let page = offline::put_into(&page, &root_from_page, purpose == Purpose::Publish);
         let page = contents.put_into(&page, &address, &root_from_page);
         let page = pdf::put_link(&page)?;
@@ -110,6 +118,10 @@ pub fn render(root: &Path, dest: &Path, purpose: Purpose, made: &mut Made) -> Re
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     assets.write(dest)?;
+    if let Some(sitemap) = meta.sitemap() {
+        let path = dest.join("sitemap.xml");
+        fs::write(&path, sitemap).with_context(|| format!("cannot write {}", path.display()))?;
+    }
     made.blocks.forget_unused();
     made.drawings.retain(|(id, source), _| {
         prepared
