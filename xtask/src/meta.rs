@@ -1,5 +1,5 @@
 //! What search engines, other sites and a browser's list of apps learn of a page: its own address,
-//! its first words, a picture, the list of all pages.
+//! its first words, a picture, the list of all pages, the book as one file.
 //!
 //! Knows of finished pages and of the addresses the book is published under. A page that is on no
 //! site yet has no address: what needs one is left out unless SITE_ORIGIN is set.
@@ -18,6 +18,12 @@ const TITLE: &str = "@title()";
 
 /// The variable that names the scheme and host of the published site.
 const ORIGIN: &str = "SITE_ORIGIN";
+
+/// The variable that names the published PDF: its file name at the site's root.
+const PDF: &str = "SITE_PDF";
+
+/// What the template has in place of the link to the PDF.
+const PDF_PLACE: &str = "@pdf()";
 
 /// How long a description may be, in characters. Search engines show about so much.
 const DESCRIPTION_MAX: usize = 160;
@@ -200,6 +206,32 @@ impl Meta {
              <urlset xmlns=\"http://www.sitemaps.org/schemas/sitemap/0.9\">\n{urls}</urlset>\n"
         ))
     }
+}
+
+/// The page with the template's place for the PDF filled: a link on the page that is to be
+/// printed, if the site is published with a PDF, and nothing elsewhere.
+///
+/// # Errors
+/// When the variable SITE_PDF names no PDF at the site's root.
+pub fn put_pdf_link(page: &str) -> Result<String> {
+    // What stands in a chapter is the chapter's.
+    let template = page.find("<main").map_or(page, |main| &page[..main]);
+    let Some(at) = template.find(PDF_PLACE) else {
+        return Ok(page.to_owned());
+    };
+    let (before, after) = (&page[..at], &page[at + PDF_PLACE.len()..]);
+    let name = std::env::var(PDF).unwrap_or_default();
+    if name.is_empty() {
+        return Ok(format!("{before}{after}"));
+    }
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    ensure!(
+        name.ends_with(".pdf") && name.chars().all(is_plain),
+        "{PDF} is \"{name}\": it names a file at the site's root, such as book.pdf"
+    );
+    let link = "<p class=\"pdf\">The whole book on one page, to print. \
+                It is there as a file, too: <a href=\"";
+    Ok(format!("{before}{link}{name}\">{name}</a></p>{after}"))
 }
 
 /// The address of the site's root, with `/` at its end; none without an origin.

@@ -20,12 +20,6 @@ use crate::{assets, book, chromium};
 /// How long Chromium may print. Hundreds of pages take about a minute on two cores.
 const PRINTING_MAX: Duration = Duration::from_secs(900);
 
-/// The variable that names the published PDF: its file name at the site's root.
-const PUBLISHED: &str = "SITE_PDF";
-
-/// What the template has in place of the link to the PDF.
-const PLACE: &str = "@pdf()";
-
 /// What was printed.
 pub struct Report {
     /// Sheets.
@@ -96,32 +90,6 @@ pub fn run(root: &Path, dest: &Path) -> Result<Report> {
         bytes: bytes.len(),
         took: start.elapsed(),
     })
-}
-
-/// The page with the template's place for the PDF filled: a link on the page that is to be
-/// printed, if the site is published with a PDF, and nothing elsewhere.
-///
-/// # Errors
-/// When the variable SITE_PDF names no PDF at the site's root.
-pub fn put_link(page: &str) -> Result<String> {
-    // What stands in a chapter is the chapter's.
-    let template = page.find("<main").map_or(page, |main| &page[..main]);
-    let Some(at) = template.find(PLACE) else {
-        return Ok(page.to_owned());
-    };
-    let (before, after) = (&page[..at], &page[at + PLACE.len()..]);
-    let name = std::env::var(PUBLISHED).unwrap_or_default();
-    if name.is_empty() {
-        return Ok(format!("{before}{after}"));
-    }
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-    ensure!(
-        name.ends_with(".pdf") && name.chars().all(is_plain),
-        "{PUBLISHED} is \"{name}\": it names a file at the site's root, such as book.pdf"
-    );
-    let link = "<p class=\"pdf\">The whole book on one page, to print. \
-                It is there as a file, too: <a href=\"";
-    Ok(format!("{before}{link}{name}\">{name}</a></p>{after}"))
 }
 
 /// What stands before the first chapter.

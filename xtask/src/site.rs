@@ -17,7 +17,7 @@ use crate::contents::Contents;
 use crate::figures::{self, Drawings};
 use crate::files::{address, files_below};
 use crate::meta::Meta;
-use crate::{book, check, labs, offline, pdf, search};
+use crate::{book, check, labs, offline, search};
 
 /// A file that every site built here holds, by which `swap_in` knows what it may replace.
 const MARK: &str = ".system-design-notes";
@@ -73,7 +73,7 @@ pub fn render(root: &Path, dest: &Path, purpose: Purpose, made: &mut Made) -> Re
         made.modules.add_to(&mut assets)?;
     }
     let contents = Contents::of(&prepared.book);
-    let meta = Meta::of(&prepared.config, &prepared.book)?;
+    let heads = Meta::of(&prepared.config, &prepared.book)?;
     let site_path = html.site_url.as_deref().unwrap_or("/");
     let mut context = RenderContext::new(root, prepared.book, prepared.config.clone(), dest);
     context.chapter_titles.extend(prepared.chapter_titles);
@@ -94,10 +94,10 @@ pub fn render(root: &Path, dest: &Path, purpose: Purpose, made: &mut Made) -> Re
             "404.html" => site_path.to_owned(),
             _ => "../".repeat(address.matches('/').count()),
         };
-        let page = meta.put_into(&page, &address);
+        let page = heads.put_into(&page, &address);
         let page = offline::put_into(&page, &root_from_page, purpose == Purpose::Publish);
         let page = contents.put_into(&page, &address, &root_from_page);
-        let page = pdf::put_link(&page)?;
+        let page = meta::put_pdf_link(&page)?;
         let page = made.blocks.finish(&page);
         let page = labs::put_into(&page, &root_from_page, &assets, address == "print.html")
             .with_context(|| address.clone())?;
@@ -118,7 +118,7 @@ pub fn render(root: &Path, dest: &Path, purpose: Purpose, made: &mut Made) -> Re
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     assets.write(dest)?;
-    if let Some(sitemap) = meta.sitemap() {
+    if let Some(sitemap) = heads.sitemap() {
         let path = dest.join("sitemap.xml");
         fs::write(&path, sitemap).with_context(|| format!("cannot write {}", path.display()))?;
     }
