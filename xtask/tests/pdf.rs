@@ -4,6 +4,8 @@
 //! What has to be printed needs a Chromium. Where there is none such a test says so and is skipped;
 //! with CI=true it fails.
 
+#![cfg(unix)]
+
 mod small_book;
 
 use std::collections::BTreeSet;
