@@ -17,7 +17,7 @@ use crate::contents::Contents;
 use crate::figures::{self, Drawings};
 use crate::files::{address, files_below};
 use crate::meta::Meta;
-use crate::{book, check, labs, offline, search};
+use crate::{book, check, labs, meta, offline, search};
 
 /// A file that every site built here holds, by which `swap_in` knows what it may replace.
 const MARK: &str = ".system-design-notes";

@@ -70,7 +70,7 @@ impl fmt::Display for Finding {
 type Rule = fn(&Site, &mut Vec<Finding>);
 
 /// Every subject, in the order in which a contributor meets them.
-const RULES: [Rule; 10] = [
+const RULES: [Rule; 11] = [
     text::check,
     summary::check,
     headings::check,
