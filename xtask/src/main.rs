@@ -23,6 +23,7 @@ mod new_chapter;
 mod offline;
 mod pdf;
 mod record;
+mod runner;
 mod search;
 mod serve;
 mod site;
@@ -91,6 +92,9 @@ enum Command {
     Ci,
     /// Measure builds, and the bytes of each page
     Bench,
+    /// One stage of the way to a reader's program, for this tool's own use
+    #[command(name = runner::confine::COMMAND, hide = true)]
+    Confine { stage: String },
 }
 
 /// The folder of this repository: the parent of the tool's own package.
@@ -162,6 +166,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Record { names } => record::run(&root, &names)?,
         Command::Ci => ci::run(&root)?,
         Command::Bench => bench::run(&root)?,
+        Command::Confine { stage } => return Ok(runner::confine::run(&stage)),
     }
     Ok(ExitCode::SUCCESS)
 }

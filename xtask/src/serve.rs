@@ -2,7 +2,9 @@
 //!
 //! The last good pages stay up while a build fails; the error then stands in the terminal and on
 //! every open page until it is mended. Pages are held in memory: a server that is killed leaves
-//! nothing behind.
+//! nothing behind. Blocks of the pages are run here, too: see [`run`](mod@run).
+
+mod run;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -18,9 +20,10 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
+use axum::middleware;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use notify_debouncer_full::notify::{EventKind, RecursiveMode};
 use notify_debouncer_full::{DebounceEventResult, new_debouncer};
 use tokio::sync::watch;
@@ -29,6 +32,7 @@ use tokio_stream::wrappers::WatchStream;
 
 use crate::files;
 use crate::record::PACKAGES;
+use crate::runner::Runner;
 use crate::site::{self, Purpose};
 
 /// How long the tree must be quiet before a rebuild: an editor writes a file in several steps.
@@ -61,6 +65,7 @@ struct Served {
     pages: Mutex<Option<(u64, Arc<Files>)>>,
     /// The outcome of the newest build.
     builds: watch::Sender<Build>,
+    gate: Arc<run::Gate>,
 }
 
 /// The outcome of a build, as a page hears of it.
@@ -88,8 +93,11 @@ async fn serve(root: &Path, port: u16, open: bool) -> Result<()> {
         .with_context(|| {
             format!("cannot serve on 127.0.0.1:{port}: name another port with --port")
         })?;
-    let url = format!("http://{}/", listener.local_addr()?);
+    let address = listener.local_addr()?;
+    let url = format!("http://{address}/");
     println!("building the book …");
+    let runner = Runner::start(root);
+    let gate = Arc::new(run::Gate::new(address.port(), runner.handle())?);
     let (builds, _) = watch::channel(Build {
         number: 0,
         error: None,
@@ -97,6 +105,7 @@ async fn serve(root: &Path, port: u16, open: bool) -> Result<()> {
     let served = Arc::new(Served {
         pages: Mutex::new(None),
         builds,
+        gate: gate.clone(),
     });
     let mut builder = Builder {
         root: root.to_path_buf(),
@@ -130,12 +139,34 @@ async fn serve(root: &Path, port: u16, open: bool) -> Result<()> {
     let app = Router::new()
         .route(RELOAD_PATH, get(listen))
         .fallback(page)
-        .with_state(served.clone());
-    tokio::select! {
-        ended = axum::serve(listener, app) => ended.context("the server stopped")?,
-        interrupted = tokio::signal::ctrl_c() => interrupted.context("cannot listen for Ctrl-C")?,
+        .with_state(served.clone())
+        .route(run::PATH, any(run::execute).with_state(gate.clone()))
+        .layer(middleware::from_fn_with_state(gate, run::guard));
+    let ended = tokio::select! {
+        ended = axum::serve(listener, app) => ended.context("the server stopped"),
+        asked = asked_to_stop() => asked.context("cannot listen for signals"),
+    };
+    runner.stop().await;
+    ended
+}
+
+/// Returns when the reader presses Ctrl-C, closes the terminal, or the system asks to stop.
+async fn asked_to_stop() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (mut terminate, mut hang_up) = (
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+        );
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted,
+            _ = terminate.recv() => Ok(()),
+            _ = hang_up.recv() => Ok(()),
+        }
     }
-    Ok(())
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
 }
 
 /// Builds on its own thread, one build at a time.
@@ -253,9 +284,9 @@ async fn page(State(served): State<Arc<Served>>, uri: Uri) -> Response {
             .into_response();
     };
     match find(&pages, uri.path()) {
-        Some((path, bytes)) => answer(StatusCode::OK, &path, bytes, number),
+        Some((path, bytes)) => answer(&served, StatusCode::OK, &path, bytes, number),
         None => match find(&pages, "/404.html") {
-            Some((path, bytes)) => answer(StatusCode::NOT_FOUND, &path, bytes, number),
+            Some((path, bytes)) => answer(&served, StatusCode::NOT_FOUND, &path, bytes, number),
             None => StatusCode::NOT_FOUND.into_response(),
         },
     }
@@ -287,10 +318,12 @@ fn find(files: &Files, request: &str) -> Option<(String, Bytes)> {
         .find_map(|name| Some((name.to_owned(), files.get(name)?.clone())))
 }
 
-fn answer(status: StatusCode, path: &str, bytes: Bytes, number: u64) -> Response {
+fn answer(served: &Served, status: StatusCode, path: &str, bytes: Bytes, number: u64) -> Response {
     let kind = mime_guess::from_path(path).first_or_octet_stream();
     let body = match std::str::from_utf8(&bytes) {
-        Ok(page) if kind == mime_guess::mime::TEXT_HTML => Body::from(with_reload(page, number)),
+        Ok(page) if kind == mime_guess::mime::TEXT_HTML => {
+            Body::from(served.gate.announced_on(&with_reload(page, number)))
+        }
         _ => Body::from(bytes),
     };
     let kind = match kind.type_() {
