@@ -48,6 +48,9 @@ pub struct Use {
     pub file: u64,
     /// Open files of each of its processes.
     pub open_files: u64,
+    /// How much it stands back for others when processors are short: the nice value, from 0 to 19.
+    /// It has to stand back for its own supervisor.
+    pub nice: i32,
 }
 
 /// What the compiler may use, with the linker that it starts.
@@ -57,6 +60,7 @@ pub const COMPILE: Use = Use {
     tasks: 256,
     file: 512 << 20,
     open_files: 1024,
+    nice: 5,
 };
 
 /// What a program may use. Memory is as on the public playground; a thread takes 2 MiB of
@@ -64,9 +68,10 @@ pub const COMPILE: Use = Use {
 pub const RUN: Use = Use {
     memory: 512 << 20,
     address_space: 4 << 30,
-    tasks: 512,
+    tasks: 256,
     file: 64 << 20,
     open_files: 256,
+    nice: 19,
 };
 
 /// The limit for which something was stopped.

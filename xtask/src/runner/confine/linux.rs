@@ -270,6 +270,8 @@ pub fn become_program(job: &Job) -> Result<()> {
     } else {
         Vec::new()
     };
+    rustix::process::setpriority_process(None, bounds.limits.nice)
+        .context("cannot lower the priority")?;
     limit_resources(bounds)?;
     give_up_capabilities()?;
     rustix::thread::set_no_new_privs(true)?;
@@ -600,10 +602,11 @@ pub fn exceeded(bounds: &Bounds, child: u32) -> Option<Limit> {
         tasks += process.threads;
         pages += process.resident;
     }
-    if pages * rustix::param::page_size() as u64 > bounds.limits.memory {
-        Some(Limit::Memory)
-    } else if tasks > bounds.limits.tasks {
+    // Pages that processes share are counted for each: many processes are the first to look at.
+    if tasks > bounds.limits.tasks {
         Some(Limit::Tasks)
+    } else if pages * rustix::param::page_size() as u64 > bounds.limits.memory {
+        Some(Limit::Memory)
     } else {
         None
     }
