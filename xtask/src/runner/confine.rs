@@ -125,8 +125,9 @@ impl Bounds {
     /// How the program ended, once its supervisor has.
     ///
     /// # Errors
-    /// Why a stage could not start the program.
-    pub fn outcome(&self, supervisor: ExitStatus) -> Result<Ended> {
+    /// Why a stage could not start the program. `printed` is what the supervisor, or the program,
+    /// wrote to standard error.
+    pub fn outcome(&self, supervisor: ExitStatus, printed: &str) -> Result<Ended> {
         if let Ok(failure) = fs::read_to_string(self.failure())
             && !failure.is_empty()
         {
@@ -134,7 +135,10 @@ impl Bounds {
         }
         match fs::read(self.ended()) {
             Ok(told) if !told.is_empty() => Ok(serde_json::from_slice(&told)?),
-            _ => bail!("the program's supervisor ended with {supervisor} and told nothing"),
+            _ => bail!(
+                "the program's supervisor ended with {supervisor}: {}",
+                printed.trim()
+            ),
         }
     }
 }
@@ -183,11 +187,11 @@ pub fn run(stage: &str) -> ExitCode {
             Stage::Witness { address, outside } => {
                 let seen = serde_json::to_string(&try_everything(address, &outside))?;
                 println!("{seen}");
-                Ok(())
+                Ok(ExitCode::SUCCESS)
             }
         });
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -196,7 +200,7 @@ pub fn run(stage: &str) -> ExitCode {
 }
 
 /// Runs a stage and leaves its error where the server looks for it.
-fn told(job: &Job, stage: impl FnOnce(&Job) -> Result<()>) -> Result<()> {
+fn told(job: &Job, stage: impl FnOnce(&Job) -> Result<ExitCode>) -> Result<ExitCode> {
     // Opened first: the stage may give up the right to.
     let failure = match &job.bounds {
         Some(bounds) => File::options()
@@ -262,8 +266,9 @@ fn first(job: &Job) -> Result<Command> {
     Ok(program(job))
 }
 
-/// Runs the job until it ends, reaches a limit, or the server closes the pipe.
-fn supervised(job: &Job) -> Result<()> {
+/// Runs the job until it ends, reaches a limit, or the server closes the pipe. How a job without
+/// bounds ended is the supervisor's own status.
+fn supervised(job: &Job) -> Result<ExitCode> {
     let mut command = first(job)?;
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -272,7 +277,7 @@ fn supervised(job: &Job) -> Result<()> {
         .with_context(|| format!("{} does not start", job.program.display()))?;
     let server = Server::new();
     let mut looked = Instant::now();
-    let ended = loop {
+    let ended: Option<Ended> = loop {
         if let Some(status) = child.try_wait()? {
             break Some(ended(status));
         }
@@ -287,16 +292,18 @@ fn supervised(job: &Job) -> Result<()> {
         }
     };
     clear_up(job, &mut child);
-    let Some(bounds) = &job.bounds else {
-        return Ok(());
-    };
-    match ended {
+    match (ended, &job.bounds) {
+        (Some(Ended::Exited(status)), None) => {
+            return Ok(u8::try_from(status).map_or(ExitCode::FAILURE, ExitCode::from));
+        }
+        (_, None) => return Ok(ExitCode::FAILURE),
         // A first process of a namespace has told how the program itself ended, unless it was
         // killed before it could.
-        Some(Ended::Exited(0)) if bounds.means.namespaces => Ok(()),
-        Some(ended) => Ok(fs::write(bounds.ended(), serde_json::to_vec(&ended)?)?),
-        None => Ok(fs::remove_dir_all(&bounds.folder)?),
+        (Some(Ended::Exited(0)), Some(bounds)) if bounds.means.namespaces => {}
+        (Some(ended), Some(bounds)) => fs::write(bounds.ended(), serde_json::to_vec(&ended)?)?,
+        (None, Some(bounds)) => fs::remove_dir_all(&bounds.folder)?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The server's end of the supervisor's standard input. Nothing is ever sent on it: it is closed

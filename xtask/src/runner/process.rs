@@ -96,10 +96,10 @@ pub async fn run(
         (_, true) => None,
         (Some(limit), _) => Some(Ended::Stopped(limit)),
         (None, false) => Some(match &bounds {
-            Some(bounds) => match bounds.outcome(status) {
+            Some(bounds) => match bounds.outcome(status, &text(&stderr)) {
                 // It may have reached the limit just as it ended.
                 Ok(_) if overflow.try_recv().is_ok() => Ended::Stopped(Limit::Output),
-                outcome => outcome.with_context(|| text(&stderr))?,
+                outcome => outcome?,
             },
             None => Ended::Exited(status.code().unwrap_or(-1)),
         }),

@@ -13,7 +13,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -137,7 +137,7 @@ fn keep_for_init() -> rustix::io::Result<()> {
 
 /// The first process of a PID namespace: starts the next stage, waits for it, and tells how it
 /// ended. With its own end, everything in the namespace ends.
-pub fn init(job: &Job, mut next: Command) -> Result<()> {
+pub fn init(job: &Job, mut next: Command) -> Result<ExitCode> {
     let bounds = job.bounds.as_ref().context("a job without bounds")?;
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     // Opened before all but the program's folder is read-only.
@@ -164,7 +164,7 @@ pub fn init(job: &Job, mut next: Command) -> Result<()> {
     };
     let ended: Ended = confine::ended(status);
     told.write_all(&serde_json::to_vec(&ended)?)?;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Whether the other end of standard input is closed, after this time at the latest.
@@ -254,7 +254,7 @@ fn locked(options: &[&str]) -> MountFlags {
 }
 
 /// Limits this process, gives its rights up and becomes the program.
-pub fn become_program(job: &Job) -> Result<()> {
+pub fn become_program(job: &Job) -> Result<ExitCode> {
     let bounds = job.bounds.as_ref().context("a job without bounds")?;
     let means = bounds.means;
     if !means.namespaces {
