@@ -149,9 +149,9 @@ impl Collected {
                 let room = most - kept.len();
                 kept.extend_from_slice(&buffer[..length.min(room)]);
                 if length > room {
-                    // Nobody listens when the program has ended already.
+                    // Read on: a closed pipe would only make it complain before it is stopped.
+                    // Nobody listens when it has ended already.
                     let _ = full.try_send(());
-                    return;
                 }
             }
         });

@@ -469,6 +469,9 @@ const REFUSED_WITHOUT_NAMESPACES: &[i64] = &[
     libc::SYS_shmget,
 ];
 
+/// The number of a call that `libc` does not name for every processor; it is the same on all.
+const FCHMODAT2: i64 = 452;
+
 /// Calls that change what Landlock does not guard: modes, owners, times and attributes.
 const METADATA: &[i64] = &[
     #[cfg(target_arch = "x86_64")]
@@ -485,7 +488,7 @@ const METADATA: &[i64] = &[
     libc::SYS_futimesat,
     libc::SYS_fchmod,
     libc::SYS_fchmodat,
-    libc::SYS_fchmodat2,
+    FCHMODAT2,
     libc::SYS_fchown,
     libc::SYS_fchownat,
     libc::SYS_fremovexattr,
