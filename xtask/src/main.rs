@@ -1,4 +1,4 @@
-//! The book's own tool: `cargo xtask serve | build | check | pdf | new-chapter | record | ci | bench`.
+//! The book's own tool: `cargo xtask serve | build | check | pdf | browser | new-chapter | record | ci | bench`.
 //!
 //! Each module is named after what it does for its user. It may know of the whole tree (the
 //! chapters under `src/`, the programs under `examples/` and `real/`), and no chapter or program
@@ -7,6 +7,7 @@
 mod assets;
 mod bench;
 mod book;
+mod browser;
 mod check;
 mod chromium;
 mod ci;
@@ -74,6 +75,18 @@ enum Command {
         /// The file to write; an earlier one is replaced once the new one is whole
         #[arg(long, value_name = "FILE")]
         dest: Option<PathBuf>,
+    },
+    /// Try the built site in a headless Chromium, as a reader meets it
+    Browser {
+        /// Run only the tests whose name, such as "load: glossary.html", holds this text
+        #[arg(long, value_name = "TEXT")]
+        only: Option<String>,
+        /// Keep the built site, and a picture of every page, under target/browser/
+        #[arg(long)]
+        keep: bool,
+        /// Weigh the pages of another build of the book beside this one's
+        #[arg(long, value_name = "DIR")]
+        compare: Option<PathBuf>,
     },
     /// Start a chapter: its file from the template and its line in SUMMARY.md
     NewChapter {
@@ -155,6 +168,18 @@ fn run(cli: Cli) -> Result<ExitCode> {
                 report.took.as_secs_f64(),
                 dest.display()
             );
+        }
+        Command::Browser {
+            only,
+            keep,
+            compare,
+        } => {
+            let options = browser::Options {
+                only,
+                keep,
+                compare,
+            };
+            return browser::run(&root, &options);
         }
         Command::NewChapter { title, part } => {
             let path = new_chapter::run(&root, &title, &part)?;
