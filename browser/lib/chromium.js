@@ -9,8 +9,10 @@ import { Site } from "./server.js";
 
 const { chromium } = requirePackage("playwright-core");
 
-/** How long a page may take to load, or an element to appear, in milliseconds. */
-export const PATIENCE = 20_000;
+/** How long an element may take to appear, in milliseconds. */
+const PATIENCE = 20_000;
+/** How long a page may take to load, in milliseconds: the whole book on one page, on a busy machine. */
+const LOADING_MAX = 90_000;
 const FAULTS_SHOWN = 12;
 const failures = path.join(outFolder, "failures");
 
@@ -127,6 +129,7 @@ export async function withPage(page, options, body) {
     ...context_options,
   });
   context.setDefaultTimeout(PATIENCE);
+  context.setDefaultNavigationTimeout(LOADING_MAX);
   const own = address ? new URL(address).origin : site.origin;
   const watch = new Watch([own, ...origins], allow);
   watch.attach(context);

@@ -45,7 +45,7 @@ group("search", ({ each, one }) => {
             range.setStart(node, at);
             range.setEnd(node, at + wanted.length);
             const { top, bottom, height } = range.getBoundingClientRect();
-            return height > 0 && top >= 0 && bottom <= innerHeight;
+            if (height > 0 && top >= 0 && bottom <= innerHeight) return true;
           }
           return false;
         }, word, { timeout: 5000 }).catch(() =>
