@@ -28,6 +28,7 @@ mod runner;
 mod search;
 mod serve;
 mod site;
+mod tables;
 
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;

@@ -17,7 +17,7 @@ use crate::contents::Contents;
 use crate::figures::{self, Drawings};
 use crate::files::{address, files_below};
 use crate::meta::Meta;
-use crate::{book, check, labs, meta, offline, search};
+use crate::{book, check, labs, meta, offline, search, tables};
 
 /// A file that every site built here holds, by which `swap_in` knows what it may replace.
 const MARK: &str = ".system-design-notes";
@@ -101,6 +101,7 @@ pub fn render(root: &Path, dest: &Path, purpose: Purpose, made: &mut Made) -> Re
         let page = made.blocks.finish(&page);
         let page = labs::put_into(&page, &root_from_page, &assets, address == "print.html")
             .with_context(|| address.clone())?;
+        let page = tables::plain_corners(&page);
         let html = figures::draw_into(&page, &prepared.diagrams, &mut made.drawings)?;
         pages.push(search::Page {
             path: address,
