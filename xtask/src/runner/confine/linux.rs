@@ -39,6 +39,9 @@ use crate::runner::limits::Limit;
 /// How long clearing up tries to see the last process go.
 const GONE: Duration = Duration::from_secs(3);
 
+/// How many times the limit of tasks a user's tasks may grow by before the kernel refuses more.
+const ROOM_FOR_OTHERS: u64 = 4;
+
 /// The rights on files that Landlock takes away; a kernel that knows fewer takes those away.
 const LANDLOCK: ABI = ABI::V6;
 
@@ -287,9 +290,10 @@ pub fn become_program(job: &Job) -> Result<ExitCode> {
 
 fn limit_resources(bounds: &Bounds) -> Result<()> {
     let limits = &bounds.limits;
-    // The kernel counts all tasks of a user, unless the namespace has a count of its own. It
-    // does not hold root to it: the supervisor, which adds up what the program uses, does.
-    let tasks = limits.tasks + tasks_of_this_user();
+    // Only a stop to a flood: the supervisor holds the program to its limit. The kernel counts all
+    // tasks of a user, unless the namespace has a count of its own, and what else the user starts
+    // meanwhile must not end the program.
+    let tasks = ROOM_FOR_OTHERS * limits.tasks + tasks_of_this_user();
     for (resource, limit) in [
         (Resource::As, limits.address_space),
         (Resource::Nproc, tasks),
