@@ -150,40 +150,57 @@ struct Run {
 }
 
 impl Run {
-    /// How often the number of servers turned from growing to shrinking or back.
     fn turns(&self) -> usize {
-        let steps = self.sizes.windows(2).map(|w| w[1].cmp(&w[0]));
-        let mut moves: Vec<_> = steps.filter(|step| step.is_ne()).collect();
-        moves.dedup();
-        moves.len().saturating_sub(1)
+        turns(&self.sizes)
     }
 }
 
+/// How often the number of servers turned from growing to shrinking or back.
+fn turns(sizes: &[usize]) -> usize {
+    let steps = sizes.windows(2).map(|w| w[1].cmp(&w[0]));
+    let mut moves: Vec<_> = steps.filter(|step| step.is_ne()).collect();
+    moves.dedup();
+    moves.len().saturating_sub(1)
+}
+
 // ANCHOR: run
-/// Runs a loop against a load, in requests a second, with `noise` of it at random.
-fn run(control: &mut dyn Loop, load: fn(u64) -> f64, noise: f64, seed: u64) -> Run {
-    let mut rng = fastrand::Rng::with_seed(seed);
-    let mut cluster = Cluster {
-        serving: SERVERS_MIN,
-        starting: VecDeque::new(),
-    };
-    let mut run = Run {
-        sizes: vec![SERVERS_MIN],
-        ..Run::default()
-    };
-    let mut seen = VecDeque::new();
-    for now_s in (0..END_S).step_by(TICK_S as usize) {
-        cluster.tick(now_s);
-        let rps = load(now_s) * (1.0 + noise * (2.0 * rng.f64() - 1.0));
-        let capacity = cluster.serving as f64 * SERVER_RPS;
-        let (serving, starting) = (cluster.serving, cluster.starting.len());
+/// A cluster under load, and what was measured lately.
+struct Simulation {
+    now_s: u64,
+    cluster: Cluster,
+    seen: VecDeque<(f64, f64)>, // utilisation, requests a second
+    run: Run,
+}
+
+impl Simulation {
+    fn new() -> Simulation {
+        Simulation {
+            now_s: 0,
+            cluster: Cluster {
+                serving: SERVERS_MIN,
+                starting: VecDeque::new(),
+            },
+            seen: VecDeque::new(),
+            run: Run {
+                sizes: vec![SERVERS_MIN],
+                ..Run::default()
+            },
+        }
+    }
+
+    /// A tick in which users ask for `rps`, and what the loop saw when it decided.
+    fn tick(&mut self, control: &mut dyn Loop, rps: f64) -> View {
+        self.cluster.tick(self.now_s);
+        let (serving, starting) =
+            (self.cluster.serving, self.cluster.starting.len());
+        let capacity = serving as f64 * SERVER_RPS;
         // A server cannot be more than fully busy: what is refused does not show.
-        seen.push_back(((rps / capacity).min(1.0), rps));
-        if seen.len() > METRIC_TICKS {
-            seen.pop_front();
+        self.seen.push_back(((rps / capacity).min(1.0), rps));
+        if self.seen.len() > METRIC_TICKS {
+            self.seen.pop_front();
         }
         let mean = |f: fn(&(f64, f64)) -> f64| {
-            seen.iter().map(f).sum::<f64>() / seen.len() as f64
+            self.seen.iter().map(f).sum::<f64>() / self.seen.len() as f64
         };
         let view = View {
             serving,
@@ -191,14 +208,31 @@ fn run(control: &mut dyn Loop, load: fn(u64) -> f64, noise: f64, seed: u64) -> R
             utilisation: mean(|(utilisation, _)| *utilisation),
             asked_rps: mean(|(_, rps)| *rps),
         };
-        run.refused += (rps - capacity).max(0.0) * TICK_S as f64;
-        run.server_s += (serving + starting) as u64 * TICK_S;
-        cluster.scale_to(control.wanted(&view), now_s);
-        run.sizes.push(cluster.serving + cluster.starting.len());
+        self.run.refused += (rps - capacity).max(0.0) * TICK_S as f64;
+        self.run.server_s += (serving + starting) as u64 * TICK_S;
+        self.cluster.scale_to(control.wanted(&view), self.now_s);
+        let size = self.cluster.serving + self.cluster.starting.len();
+        self.run.sizes.push(size);
+        self.now_s += TICK_S;
+        view
     }
-    run
+}
+
+/// Runs a loop against a load, in requests a second, with `noise` of it at random.
+fn run(control: &mut dyn Loop, load: fn(u64) -> f64, noise: f64, seed: u64) -> Run {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut simulation = Simulation::new();
+    while simulation.now_s < END_S {
+        let rps = noisy(load(simulation.now_s), noise, &mut rng);
+        simulation.tick(control, rps);
+    }
+    simulation.run
 }
 // ANCHOR_END: run
+
+fn noisy(rps: f64, noise: f64, rng: &mut fastrand::Rng) -> f64 {
+    rps * (1.0 + noise * (2.0 * rng.f64() - 1.0))
+}
 
 fn step(now_s: u64) -> f64 {
     if now_s < 120 {
