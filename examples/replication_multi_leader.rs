@@ -102,54 +102,102 @@ fn two_edits(gap_ms: u64, slow_by_ms: u64) -> &'static str {
     last_write_wins(first, second).value
 }
 
-struct Likes {
-    given: u64,
-    last_write_wins: u64,
-    counter: u64,
+/// What one leader knows of the likes, counted in both ways.
+#[derive(Clone, Copy)]
+struct Site {
+    register: Stamped<u64>,
+    counter: Counter,
 }
 
-/// Both leaders count likes in both ways; the result when all has arrived.
-fn likes(seed: u64) -> Likes {
-    let mut rng = Rng::with_seed(seed);
-    let mut given = 0;
-    let mut register = [Eu, Us].map(|by| Stamped {
-        clock_ms: 0,
-        by,
-        value: 0,
-    });
-    let mut counter = [Counter::default(); 2];
-    let mut inbox = [const { VecDeque::new() }; 2];
-    for now_ms in 0..LIKES_MS + 2 * DELAY_MS {
-        for (me, other) in [(Eu, Us), (Us, Eu)] {
-            let i = me as usize;
-            while let Some(&(due_ms, r, c)) = inbox[i].front() {
-                if due_ms > now_ms {
-                    break;
+impl Site {
+    fn like(&mut self, me: Leader, clock_ms: u64) {
+        self.register = Stamped {
+            clock_ms,
+            by: me,
+            value: self.register.value + 1,
+        };
+        self.counter.like_at(me);
+    }
+    fn hear(&mut self, other: Site) {
+        self.register = last_write_wins(self.register, other.register);
+        self.counter.merge(other.counter);
+    }
+}
+
+/// Both leaders, and what is on its way to each, with the time when it arrives.
+struct Pair {
+    now_ms: u64,
+    given: u64,
+    sites: [Site; 2],
+    inbox: [VecDeque<(u64, Site)>; 2],
+}
+
+impl Pair {
+    fn new() -> Pair {
+        let site = |by| {
+            let (clock_ms, value) = (0, 0);
+            let register = Stamped {
+                clock_ms,
+                by,
+                value,
+            };
+            let counter = Counter::default();
+            Site { register, counter }
+        };
+        Pair {
+            now_ms: 0,
+            given: 0,
+            sites: [Eu, Us].map(site),
+            inbox: [const { VecDeque::new() }; 2],
+        }
+    }
+    /// Confirms a like at once, and tells the other leader later.
+    fn like_at(&mut self, me: Leader) {
+        self.given += 1;
+        self.sites[me as usize].like(me, self.now_ms);
+        self.send_from(me);
+    }
+    fn send_from(&mut self, me: Leader) {
+        let message = (self.now_ms + DELAY_MS, self.sites[me as usize]);
+        self.inbox[1 - me as usize].push_back(message);
+    }
+    /// Takes what has arrived by now.
+    fn receive(&mut self) {
+        for (site, inbox) in self.sites.iter_mut().zip(&mut self.inbox) {
+            while inbox
+                .front()
+                .is_some_and(|(due_ms, _)| *due_ms <= self.now_ms)
+            {
+                if let Some((_, state)) = inbox.pop_front() {
+                    site.hear(state);
                 }
-                inbox[i].pop_front();
-                register[i] = last_write_wins(register[i], r);
-                counter[i].merge(c);
-            }
-            if now_ms < LIKES_MS && rng.u64(..LIKE_EVERY_MS) == 0 {
-                given += 1;
-                register[i] = Stamped {
-                    clock_ms: now_ms,
-                    by: me,
-                    value: register[i].value + 1,
-                };
-                counter[i].like_at(me);
-                let due_ms = now_ms + DELAY_MS;
-                inbox[other as usize].push_back((due_ms, register[i], counter[i]));
             }
         }
     }
-    assert_eq!(register[0], register[1], "both leaders show the same");
-    assert_eq!(counter[0].value(), counter[1].value());
-    Likes {
-        given,
-        last_write_wins: register[0].value,
-        counter: counter[0].value(),
+}
+
+/// A like comes at each leader at random, now and then.
+fn is_liked(rng: &mut Rng) -> bool {
+    rng.u64(..LIKE_EVERY_MS) == 0
+}
+
+/// Both leaders count likes in both ways; the pair when all has arrived.
+fn likes(seed: u64) -> Pair {
+    let mut rng = Rng::with_seed(seed);
+    let mut pair = Pair::new();
+    while pair.now_ms < LIKES_MS + 2 * DELAY_MS {
+        pair.receive();
+        for me in [Eu, Us] {
+            if pair.now_ms < LIKES_MS && is_liked(&mut rng) {
+                pair.like_at(me);
+            }
+        }
+        pair.now_ms += 1;
     }
+    let [eu, us] = &pair.sites;
+    assert_eq!(eu.register, us.register, "both leaders show the same");
+    assert_eq!(eu.counter.value(), us.counter.value());
+    pair
 }
 
 /// Both sell the name "ada". Who owns it at EU and at US, before and after?
@@ -180,10 +228,11 @@ fn main() {
     let settled = merge(&[edits[0], edits[1], choice]);
     println!("   ... after someone chooses:    {}", settled[0].1);
 
-    let likes = likes(1);
-    println!("\n2. {} likes, given at both leaders", likes.given);
-    println!("   last write wins shows         {}", likes.last_write_wins);
-    println!("   the counter that merges       {}", likes.counter);
+    let pair = likes(1);
+    let Site { register, counter } = pair.sites[0];
+    println!("\n2. {} likes, given at both leaders", pair.given);
+    println!("   last write wins shows         {}", register.value);
+    println!("   the counter that merges       {}", counter.value());
 
     let [before, after] = unique_name();
     println!("\n3. the name \"ada\", unique at each leader");
@@ -228,10 +277,10 @@ mod tests {
     #[test]
     fn a_last_write_wins_counter_loses_nearly_half_and_a_merging_one_nothing() {
         for seed in 1..4 {
-            let likes = likes(seed);
-            let percent = 100 * likes.last_write_wins / likes.given;
+            let pair = likes(seed);
+            let percent = 100 * pair.sites[0].register.value / pair.given;
             assert!((51..60).contains(&percent), "seed {seed}: {percent}");
-            assert_eq!(likes.counter, likes.given, "seed {seed}");
+            assert_eq!(pair.sites[0].counter.value(), pair.given, "seed {seed}");
         }
     }
 

@@ -296,13 +296,15 @@ impl Lab {
             0 => "Nobody was refused".to_owned(),
             refused => format!("{refused} requests were refused"),
         };
-        let turned = self.change.map_or(String::new(), |(_, at)| {
-            match turns(&self.simulation.run.sizes[at..]) {
-                0 => String::new(),
-                1 => " It turned once since the load changed.".to_owned(),
-                turns => format!(" It turned {turns} times since the load changed."),
-            }
-        });
+        let (at, since) = match self.change {
+            Some((_, at)) => (at, "since the load changed"),
+            None => (0, "so far"),
+        };
+        let turned = match turns(&self.simulation.run.sizes[at..]) {
+            0 => String::new(),
+            1 => format!(" It turned once {since}."),
+            turns => format!(" It turned {turns} times {since}."),
+        };
         format!(
             "Minute {}:{:02}, load {}. The loop sees {sees} and {order}: {} serve, {} start. {refused} in these 15 seconds.{turned}",
             seconds / 60,
