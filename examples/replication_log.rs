@@ -86,6 +86,7 @@ impl Primary {
                 return REPLICAS.map(|r| (r, Append { lsn, x })).to_vec();
             }
             SendAfter(lsn) => {
+                self.stored[from as usize] = lsn; // it says so itself
                 let append = |(i, x): (usize, &u32)| Append { lsn: i + 1, x: *x };
                 let missing = self.log.iter().enumerate().skip(lsn);
                 return missing.map(|record| (from, append(record))).collect();
@@ -157,60 +158,112 @@ impl Replica {
 }
 // ANCHOR_END: replica
 
-/// One write at 0 ms; replica i is away until `back_ms[i]`.
-fn simulate(rule: Rule, back_ms: [u64; 2], print: bool) -> Option<u64> {
-    let mut primary = Primary::new(rule);
-    let mut replicas = [Replica::default(), Replica::default()];
-    let mut network = BTreeMap::new(); // by arrival, then in the order of sending
-    let mut outbox = vec![(Node::Client, Node::Primary, Write { x: 7 })];
-    let (mut sent, mut answered_ms) = (0, None);
-    for now_ms in 0..WATCH_MS {
+/// The nodes, and what is on the way between them.
+struct World {
+    now_ms: u64,
+    primary: Primary,
+    replicas: [Replica; 2],
+    one_way_ms: [u64; 2],
+    back_ms: [u64; 2], // replica i is away until then
+    outbox: Vec<(Node, Node, Message)>,
+    network: BTreeMap<(u64, u64), (Node, Node, Message)>, // by arrival, then sending
+    sent: u64,
+    answered: Vec<(Lsn, u64)>, // what the client was told, and when
+}
+
+impl World {
+    fn new(rule: Rule, back_ms: [u64; 2]) -> Self {
+        World {
+            now_ms: 0,
+            primary: Primary::new(rule),
+            replicas: Default::default(),
+            one_way_ms: ONE_WAY_MS,
+            back_ms,
+            outbox: Vec::new(),
+            network: BTreeMap::new(),
+            sent: 0,
+            answered: Vec::new(),
+        }
+    }
+
+    fn write(&mut self, x: u32) {
+        self.outbox.push((Node::Client, Node::Primary, Write { x }));
+    }
+
+    /// All that happens in this millisecond; then it is the next.
+    fn tick(&mut self, print: bool) {
         for r in REPLICAS {
-            let i = r as usize;
-            if now_ms == back_ms[i] && now_ms > 0 {
-                let have = replicas[i].log.len();
-                outbox.push((r, Node::Primary, SendAfter(have)));
+            let (i, replica) = (r as usize, &mut self.replicas[r as usize]);
+            if self.now_ms == self.back_ms[i] && self.now_ms > 0 {
+                if replica.applied > 0 {
+                    let again = Applied(replica.applied); // it may have got lost
+                    self.outbox.push((r, Node::Primary, again));
+                }
+                let have = SendAfter(replica.log.len());
+                self.outbox.push((r, Node::Primary, have));
             }
-            let applied = replicas[i].tick(now_ms);
-            outbox.extend(applied.map(|m| (r, Node::Primary, m)));
+            let applied = replica.tick(self.now_ms);
+            self.outbox.extend(applied.map(|m| (r, Node::Primary, m)));
         }
         loop {
-            let answers = primary.tick(now_ms).into_iter();
-            outbox.extend(answers.map(|(to, m)| (Node::Primary, to, m)));
-            for (from, to, m) in outbox.drain(..) {
-                let replica = REPLICAS.into_iter().find(|r| *r == from || *r == to);
-                let i = replica.map(|r| r as usize);
-                if i.is_some_and(|i| now_ms < back_ms[i]) {
-                    continue; // sent to a replica that is away
-                }
-                if print {
-                    let [from, to] = [from, to].map(|node| format!("{node:?}"));
-                    println!("{now_ms:>4} ms  {from:>7} -> {to:<7}  {m:?}");
-                }
-                sent += 1;
-                let delay_ms = i.map_or(0, |i| ONE_WAY_MS[i]);
-                network.insert((now_ms + delay_ms, sent), (from, to, m));
-            }
-            let Some(next) = network.first_entry().filter(|e| e.key().0 <= now_ms)
-            else {
+            let answers = self.primary.tick(self.now_ms).into_iter();
+            let answers = answers.map(|(to, m)| (Node::Primary, to, m));
+            self.outbox.extend(answers);
+            self.post(print);
+            let next = self.network.first_entry();
+            let Some(next) = next.filter(|e| e.key().0 <= self.now_ms) else {
                 break;
             };
             let (from, to, m) = next.remove();
-            let out = match to {
-                Node::Primary => primary.step(now_ms, from, m),
-                Node::Client => {
-                    answered_ms = Some(now_ms);
-                    Vec::new()
-                }
-                r => {
-                    let reply = replicas[r as usize].step(now_ms, m);
-                    reply.map(|m| (Node::Primary, m)).into_iter().collect()
-                }
-            };
-            outbox.extend(out.into_iter().map(|(next, m)| (to, next, m)));
+            self.deliver(from, to, m);
+        }
+        self.now_ms += 1;
+    }
+
+    /// Puts on the wire what is to be sent, or loses it.
+    fn post(&mut self, print: bool) {
+        for (from, to, m) in self.outbox.drain(..) {
+            let replica = REPLICAS.into_iter().find(|r| *r == from || *r == to);
+            let i = replica.map(|r| r as usize);
+            if i.is_some_and(|i| self.now_ms < self.back_ms[i]) {
+                continue; // sent to a replica that is away, or by it
+            }
+            if print {
+                let [from, to] = [from, to].map(|node| format!("{node:?}"));
+                println!("{:>4} ms  {from:>7} -> {to:<7}  {m:?}", self.now_ms);
+            }
+            self.sent += 1;
+            let arrival_ms = self.now_ms + i.map_or(0, |i| self.one_way_ms[i]);
+            self.network.insert((arrival_ms, self.sent), (from, to, m));
         }
     }
-    answered_ms
+
+    fn deliver(&mut self, from: Node, to: Node, m: Message) {
+        let out = match (to, m) {
+            (Node::Primary, m) => self.primary.step(self.now_ms, from, m),
+            (Node::Client, Ok(lsn)) => {
+                self.answered.push((lsn, self.now_ms));
+                Vec::new()
+            }
+            (Node::Client, _) => Vec::new(),
+            (r, m) => {
+                let reply = self.replicas[r as usize].step(self.now_ms, m);
+                reply.map(|m| (Node::Primary, m)).into_iter().collect()
+            }
+        };
+        let out = out.into_iter().map(|(next, m)| (to, next, m));
+        self.outbox.extend(out);
+    }
+}
+
+/// One write at 0 ms; replica i is away until `back_ms[i]`.
+fn simulate(rule: Rule, back_ms: [u64; 2], print: bool) -> Option<u64> {
+    let mut world = World::new(rule, back_ms);
+    world.write(7);
+    for _ in 0..WATCH_MS {
+        world.tick(print);
+    }
+    world.answered.last().map(|(_, ms)| *ms)
 }
 
 const NEVER_MS: u64 = u64::MAX;
@@ -286,6 +339,23 @@ mod tests {
         assert_eq!(replica.step(0, Append { lsn: 1, x: 7 }), Some(Stored(1)));
         assert_eq!(replica.step(0, Append { lsn: 1, x: 7 }), None);
         assert_eq!(replica.log, [7]);
+    }
+
+    #[test]
+    fn a_report_that_got_lost_is_made_good_when_the_replica_is_back() {
+        for row in [4, 5] {
+            let mut world = World::new(rule(row), [0; 2]);
+            world.write(7);
+            for now_ms in 0..200 {
+                match now_ms {
+                    20 => world.back_ms[1] = NEVER_MS, // the record still arrives
+                    100 => world.back_ms[1] = 101,
+                    _ => {}
+                }
+                world.tick(false);
+            }
+            assert_eq!(world.answered, [(1, 101 + ONE_WAY_MS[1])], "row {row}");
+        }
     }
 
     #[test]
