@@ -3,7 +3,8 @@
 //! A program's items are private, as they should be on a page; a child module may use them. So the
 //! module is the program's file, unchanged but for its inner comments (which may not stand in an
 //! included file) and the paths of its own modules, and at its end stands the figure. The file under
-//! `src/figures/` says in its first line which program it drives: `//! Program: NAME`.
+//! `src/figures/` says in its first line which program it drives: `//! Program: NAME`. With several
+//! names, each program is a child of the one named after it, and the figure may use the items of all.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -31,7 +32,7 @@ fn run() -> Result<(), String> {
     for path in &figures {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let text = read(path)?;
-        let program = text
+        let programs: Vec<&str> = text
             .lines()
             .next()
             .and_then(|line| line.strip_prefix("//! Program: "))
@@ -41,10 +42,21 @@ fn run() -> Result<(), String> {
                     path.display()
                 )
             })?
-            .trim();
-        let module = out.join(format!("{name}.rs"));
-        let source = program_with(&home, program, path)?;
-        fs::write(&module, source).map_err(|error| format!("{}: {error}", module.display()))?;
+            .split(',')
+            .map(str::trim)
+            .collect();
+        let mut child = format!("#[path = {path:?}]\npub mod figure;");
+        let mut module = PathBuf::new();
+        for (depth, program) in programs.iter().enumerate() {
+            module = match depth + 1 == programs.len() {
+                true => out.join(format!("{name}.rs")),
+                false => out.join(format!("{name}-{program}.rs")),
+            };
+            let source = program_with(&home, program, &child)?;
+            fs::write(&module, source).map_err(|error| format!("{}: {error}", module.display()))?;
+            child = format!("#[path = {module:?}]\npub mod {program};\npub use {program}::figure;");
+        }
+        let program = programs.join(", ");
         writeln!(
             modules,
             "#[path = {:?}]\n#[allow(dead_code, unused_imports, clippy::all)]\nmod {name};",
@@ -72,8 +84,8 @@ fn run() -> Result<(), String> {
     fs::write(out.join("figures.rs"), list).map_err(|error| format!("figures.rs: {error}"))
 }
 
-/// The program's text as a module, with the figure at `figure` as its child.
-fn program_with(home: &Path, program: &str, figure: &Path) -> Result<String, String> {
+/// The program's text as a module, with another module in it.
+fn program_with(home: &Path, program: &str, child: &str) -> Result<String, String> {
     let examples = home.join("../examples");
     let file = examples.join(format!("{program}.rs"));
     let (file, folder) = if file.exists() {
@@ -110,7 +122,7 @@ fn program_with(home: &Path, program: &str, figure: &Path) -> Result<String, Str
         }
         source.push('\n');
     }
-    writeln!(source, "\n#[path = {figure:?}]\npub mod figure;").map_err(|e| e.to_string())?;
+    writeln!(source, "\n{child}").map_err(|e| e.to_string())?;
     Ok(source)
 }
 
