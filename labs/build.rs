@@ -99,8 +99,22 @@ fn program_with(home: &Path, program: &str, child: &str) -> Result<String, Strin
         folder.as_ref().unwrap_or(&file).display()
     );
     let mut source = String::new();
+    let mut names_its_file = false;
     for line in read(&file)?.lines() {
-        let own_module = folder.as_ref().and_then(|folder| {
+        // A module that says where its file is: from the program's own place.
+        if let Some(path) = line
+            .strip_prefix("#[path = \"")
+            .and_then(|line| line.strip_suffix("\"]"))
+        {
+            let file = file.with_file_name(path);
+            println!("cargo::rerun-if-changed={}", file.display());
+            writeln!(source, "#[path = {file:?}]").map_err(|e| e.to_string())?;
+            names_its_file = true;
+            continue;
+        }
+        let folder = folder.as_ref().filter(|_| !names_its_file);
+        names_its_file = false;
+        let own_module = folder.and_then(|folder| {
             let name = line
                 .trim_start_matches("pub ")
                 .strip_prefix("mod ")?

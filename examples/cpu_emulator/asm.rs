@@ -213,8 +213,9 @@ fn number(text: &str) -> Result<i32, String> {
         Some(digits) => i64::from_str_radix(digits, 16),
         None => digits.parse(),
     };
-    let value = value.map_err(|_| format!("{text} is not a number"))?;
-    let value = if is_negative { -value } else { value };
+    let value: i64 = value.map_err(|_| format!("{text} is not a number"))?;
+    // A second minus may have made it the smallest number, which has no opposite.
+    let value = if is_negative { value.wrapping_neg() } else { value };
     if (i64::from(i32::MIN)..=i64::from(u32::MAX)).contains(&value) {
         Ok(value as i32)
     } else {

@@ -193,7 +193,7 @@ impl fmt::Display for Reg {
 
 /// The mnemonic of an operation is its name in small letters.
 fn small(op: &dyn fmt::Debug) -> String {
-    format!("{op:?}").to_lowercase()
+    format!("{op:?}").to_ascii_lowercase()
 }
 
 impl fmt::Display for Instruction {

@@ -556,6 +556,11 @@ fn the_assembler_names_the_line_and_what_is_wrong_with_it() {
         ("lw a0, 4", 1, "4 is not offset(base)"),
         ("li a0, ten", 1, "ten is not a number"),
         (".word 4294967296", 1, "4294967296 has more than 32 bits"),
+        (
+            ".word --9223372036854775808",
+            1,
+            "--9223372036854775808 has more than 32 bits",
+        ),
     ] {
         let message = message.to_string();
         assert_eq!(assemble(text), Err(AsmError { line, message }));
