@@ -71,18 +71,20 @@ pub fn assemble(
         Item::Branch(..) => 4 + 4 * u32::from(!is_short),
         Item::Call(_) => 8,
     };
-    let mut labels = std::collections::BTreeMap::new();
+    let mut labels = Vec::new(); // by number, where each lies
     let mut at = start;
     for item in items {
         if let Item::Label(label) = item {
-            labels.insert(*label, at);
+            labels.resize(labels.len().max(label + 1), None);
+            labels[*label] = Some(at);
         }
         at += size(item);
     }
     let mut at = start;
     for item in items {
         let to = |label: &Label, from: u32| {
-            let target = labels.get(label).ok_or("a label is missing")?;
+            let target = labels.get(*label).copied().flatten();
+            let target = target.ok_or("a label is missing")?;
             Ok::<i32, String>(target.wrapping_sub(from) as i32)
         };
         let instructions = match item {

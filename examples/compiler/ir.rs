@@ -4,7 +4,6 @@
 use super::diagnostics::{Source, Span};
 use super::parser::*;
 use super::types::{signature, Symbols, VariableId};
-use std::collections::BTreeMap;
 use std::fmt;
 
 /// A place for a number: a variable, or what an inner expression comes to.
@@ -69,7 +68,7 @@ pub fn lower(module: &Module, symbols: &Symbols, source: &Source) -> Vec<Code> {
             let mut lower = Lower {
                 symbols,
                 source,
-                slot_of: BTreeMap::new(),
+                slot_of: vec![None; symbols.variables.len()],
                 code: Code {
                     name: function.name.text.clone(),
                     signature: signature(function),
@@ -94,7 +93,8 @@ pub fn lower(module: &Module, symbols: &Symbols, source: &Source) -> Vec<Code> {
 struct Lower<'a> {
     symbols: &'a Symbols,
     source: &'a Source,
-    slot_of: BTreeMap<Option<VariableId>, Slot>,
+    /// By the number of the variable.
+    slot_of: Vec<Option<Slot>>,
     code: Code,
 }
 
@@ -243,16 +243,16 @@ impl Lower<'_> {
 
     /// The slot of the variable that the name at this place means.
     fn variable(&mut self, at: Span) -> Slot {
-        let id = self.symbols.meaning.get(&at.start).copied();
-        if let Some(slot) = self.slot_of.get(&id) {
-            return *slot;
+        // The checker has seen to it that each name means a variable.
+        let VariableId(id) = self.symbols.meaning[&at.start];
+        if let Some(slot) = self.slot_of[id] {
+            return slot;
         }
-        let variable = id.and_then(|id| self.symbols.variables.get(id.0));
-        let name = variable.map_or("?", |variable| &variable.name.text);
+        let name = &*self.symbols.variables[id].name.text;
         let same = |slot: &&String| slot.split('\'').next() == Some(name);
         let shadowed = self.code.slots.iter().filter(same).count();
         let slot = self.slot(name.to_string() + &"'".repeat(shadowed));
-        self.slot_of.insert(id, slot);
+        self.slot_of[id] = Some(slot);
         slot
     }
 

@@ -69,9 +69,10 @@ pub fn link(objects: &[Object]) -> Result<Image, Vec<LinkError>> {
     if !errors.is_empty() {
         return Err(errors);
     }
-    let symbols = defined
-        .iter()
-        .map(|(name, (at, ..))| (name.to_string(), *at));
+    let mut symbols = BTreeMap::new();
+    for (name, (at, ..)) in &defined {
+        symbols.insert(name.to_string(), *at);
+    }
     let mut lines = BTreeMap::new();
     let mut base = 0;
     for object in objects {
@@ -81,7 +82,7 @@ pub fn link(objects: &[Object]) -> Result<Image, Vec<LinkError>> {
         base += object.words.len() as u32 * 4;
     }
     Ok(Image {
-        symbols: symbols.collect(),
+        symbols,
         words,
         lines,
     })

@@ -1,7 +1,7 @@
 //! Phase 5, optimisation: the same answer with fewer steps.
 
 use super::ir::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Level {
@@ -56,13 +56,14 @@ fn compute(op: Op, a: i32, b: i32) -> Option<i32> {
 fn fold(code: &mut Code) {
     let constants = constants(code);
     // What is known here. A label can be reached from elsewhere: nothing is known.
-    let mut known: BTreeMap<Slot, Value> = BTreeMap::new();
+    let mut known: Vec<(Slot, Value)> = Vec::new();
     for step in &mut code.steps {
         for value in operands(step) {
             if let Value::Slot(slot) = value {
-                let constant =
-                    constants.get(slot).map(|number| Value::Number(*number));
-                *value = constant.or(known.get(slot).copied()).unwrap_or(*value);
+                let constant = constants[*slot].map(Value::Number);
+                let known = known.iter().find(|(known, _)| known == slot);
+                let known = known.map(|(_, value)| *value);
+                *value = constant.or(known).unwrap_or(*value);
             }
         }
         if let Step::Binary(to, op, a, b, _) = *step {
@@ -76,13 +77,13 @@ fn fold(code: &mut Code) {
             known.clear();
         }
         if let Some(written) = written(step) {
-            known.retain(|slot, value| {
+            known.retain(|(slot, value)| {
                 *slot != written && *value != Value::Slot(written)
             });
         }
         if let Step::Copy(to, value) = *step {
             if value != Value::Slot(to) {
-                known.insert(to, value);
+                known.push((to, value));
             }
         }
     }
@@ -90,17 +91,22 @@ fn fold(code: &mut Code) {
 
 /// The slots that are written in one place only, and with a number. No path reads a
 /// slot before it is written, so every reader finds this number.
-fn constants(code: &Code) -> BTreeMap<Slot, i32> {
-    let mut writes: BTreeMap<Slot, usize> =
-        (0..code.parameters).map(|slot| (slot, 1)).collect();
+fn constants(code: &Code) -> Vec<Option<i32>> {
+    let mut writes = vec![0; code.slots.len()];
+    writes[..code.parameters].fill(1);
     for slot in code.steps.iter().filter_map(written) {
-        *writes.entry(slot).or_default() += 1;
+        writes[slot] += 1;
     }
-    let copies = code.steps.iter().filter_map(|step| match *step {
-        Step::Copy(slot, Value::Number(number)) => Some((slot, number)),
-        _ => None,
-    });
-    copies.filter(|(slot, _)| writes[slot] == 1).collect()
+    let mut constants = vec![None; code.slots.len()];
+    for step in &code.steps {
+        match *step {
+            Step::Copy(slot, Value::Number(number)) if writes[slot] == 1 => {
+                constants[slot] = Some(number);
+            }
+            _ => {}
+        }
+    }
+    constants
 }
 
 fn simpler(op: Op, a: Value, b: Value) -> Option<Value> {
@@ -156,16 +162,19 @@ fn drop_unreachable(code: &mut Code) {
         step => Some(step),
     });
     code.steps = steps.collect();
-    let used: BTreeSet<Label> = code.steps.iter().filter_map(target).collect();
+    let mut is_used = vec![false; code.labels + 1]; // they count from 1
+    for label in code.steps.iter().filter_map(target) {
+        is_used[label] = true;
+    }
     code.steps
-        .retain(|step| !matches!(step, Step::Label(label) if !used.contains(label)));
+        .retain(|step| !matches!(step, Step::Label(label) if !is_used[*label]));
 }
 
 /// Dead-code elimination: from the end to the start, keep what has an effect and
 /// what computes something that is read later.
 fn drop_unread(code: &mut Code, level: Level) {
     let live_at = live_at_labels(code);
-    let mut live = BTreeSet::new();
+    let mut live = Live::new();
     let mut kept = Vec::new();
     for mut step in std::mem::take(&mut code.steps).into_iter().rev() {
         let is_unread = written(&step).is_some_and(|slot| !live.contains(&slot));
@@ -204,17 +213,19 @@ type Live = BTreeSet<Slot>;
 
 /// For each label the slots that are read after it before they are written. Loops
 /// jump back, so this is repeated until nothing is added.
-fn live_at_labels(code: &mut Code) -> BTreeMap<Label, Live> {
-    let mut live_at: BTreeMap<Label, Live> = BTreeMap::new();
+fn live_at_labels(code: &mut Code) -> Vec<Live> {
+    let mut live_at = Vec::new();
+    live_at.resize_with(code.labels + 1, Live::new); // labels count from 1
     loop {
         let mut grew = false;
         let mut live = Live::new();
         for step in code.steps.iter_mut().rev() {
             before(step, &mut live, &live_at);
             if let Step::Label(label) = step {
-                let known = live_at.entry(*label).or_default();
-                grew |= !live.is_subset(known);
-                known.extend(&live);
+                let known = &mut live_at[*label];
+                for slot in &live {
+                    grew |= known.insert(*slot);
+                }
             }
         }
         if !grew {
@@ -224,21 +235,21 @@ fn live_at_labels(code: &mut Code) -> BTreeMap<Label, Live> {
 }
 
 /// Turns the slots that are live after a step into those that are live before it.
-fn before(step: &mut Step, live: &mut Live, live_at: &BTreeMap<Label, Live>) {
-    let at_target = target(step).and_then(|label| live_at.get(&label));
+fn before(step: &mut Step, live: &mut Live, live_at: &[Live]) {
     match step {
-        Step::Jump(_) => *live = at_target.cloned().unwrap_or_default(),
-        Step::JumpIfZero(..) => live.extend(at_target.into_iter().flatten()),
+        Step::Jump(label) => live.clone_from(&live_at[*label]),
+        Step::JumpIfZero(_, label) => live.extend(&live_at[*label]),
         Step::Return(_) => live.clear(),
         _ => {}
     }
     if let Some(slot) = written(step) {
         live.remove(&slot);
     }
-    live.extend(operands(step).into_iter().filter_map(|value| match value {
-        Value::Slot(slot) => Some(*slot),
-        Value::Number(_) => None,
-    }));
+    for value in operands(step) {
+        if let Value::Slot(slot) = value {
+            live.insert(*slot);
+        }
+    }
 }
 
 fn operands(step: &mut Step) -> Vec<&mut Value> {

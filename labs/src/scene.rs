@@ -10,6 +10,9 @@ use std::fmt::Write as _;
 /// The greatest width of a picture, in its own units.
 pub const WIDTH_MAX: f64 = 304.0;
 
+/// How many letters of code are as wide as a picture (see [`Shape::mono`]).
+pub const COLUMNS: usize = 45;
+
 /// What a shape means, by colour and outline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tone {
@@ -64,6 +67,7 @@ pub struct Shape {
     tone: Tone,
     label: String,
     small: bool,
+    mono: bool,
     strong: bool,
     anchor: &'static str,
     dashed: bool,
@@ -81,6 +85,7 @@ impl Shape {
             tone: Tone::Plain,
             label: String::new(),
             small: false,
+            mono: false,
             strong: false,
             anchor: "middle",
             dashed: false,
@@ -136,6 +141,13 @@ impl Shape {
         self
     }
 
+    /// Words as in code: letters of one width, of which [`COLUMNS`] are as wide as the picture, and
+    /// every space counts.
+    pub fn mono(mut self) -> Shape {
+        self.mono = true;
+        self
+    }
+
     /// Bold words, or a thick line.
     pub fn strong(mut self) -> Shape {
         self.strong = true;
@@ -177,6 +189,7 @@ impl Shape {
         write!(svg, "<g class=\"tone-{}", self.tone.class())?;
         for (says, class) in [
             (self.small, " small"),
+            (self.mono, " mono"),
             (self.strong, " strong"),
             (self.dashed, " dashed"),
             (matches!(self.outline, Outline::Words), " words"),
