@@ -652,10 +652,12 @@ impl Figure for Lab {
         let (title, lines, said) = self.told();
         for (number, chip) in CHIPS.iter().enumerate() {
             let finds = self.found.get(number).is_some_and(|found| *found > 0);
+            // Without code there is no fourth phase.
+            let come = if self.compiles() { self.phase } else { self.phase.min(3) };
             let tone = match number + 1 {
-                phase if phase > self.phase => Tone::Faint,
+                phase if phase > come => Tone::Faint,
                 _ if finds => Tone::Bad,
-                phase if phase == self.phase => Tone::A,
+                phase if phase == come => Tone::A,
                 _ => Tone::C,
             };
             let x = number as f64 * 38.4;
