@@ -215,7 +215,11 @@ fn number(text: &str) -> Result<i32, String> {
     };
     let value: i64 = value.map_err(|_| format!("{text} is not a number"))?;
     // A second minus may have made it the smallest number, which has no opposite.
-    let value = if is_negative { value.wrapping_neg() } else { value };
+    let value = if is_negative {
+        value.wrapping_neg()
+    } else {
+        value
+    };
     if (i64::from(i32::MIN)..=i64::from(u32::MAX)).contains(&value) {
         Ok(value as i32)
     } else {
