@@ -1,1 +1,0 @@
-labs::export!(labs::figures::compiler);
