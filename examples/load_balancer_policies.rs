@@ -45,7 +45,7 @@ trait Policy {
 struct Random;
 impl Policy for Random {
     fn pick(&mut self, view: &View, rng: &mut Rng) -> ServerId {
-        view.up[rng.usize(..view.up.len())]
+        view.up[roll(view.up.len(), rng)]
     }
 }
 
@@ -118,8 +118,8 @@ impl Policy for TwoChoices {
 }
 
 fn two_of(up: &[ServerId], rng: &mut Rng) -> [ServerId; 2] {
-    let first = rng.usize(..up.len());
-    let second = first + rng.usize(1..up.len().max(2));
+    let first = roll(up.len(), rng);
+    let second = first + 1 + roll((up.len() - 1).max(1), rng);
     [up[first], up[second % up.len()]]
 }
 // ANCHOR_END: looking
@@ -151,59 +151,135 @@ impl Policy for PeakEwma {
 }
 // ANCHOR_END: ewma
 
+struct Request {
+    now_us: u64,
+    client: u64,
+    work: f64, // 1.0 is the server's mean
+}
+
+/// The requests: the same for every policy, as each rolls dice of its own.
+struct Traffic {
+    rng: Rng,
+    gap_us: f64, // on average
+    clock_us: f64,
+}
+
+impl Traffic {
+    fn new(rng: Rng, gap_us: f64) -> Traffic {
+        let clock_us = 0.0;
+        Traffic {
+            rng,
+            gap_us,
+            clock_us,
+        }
+    }
+
+    fn arrive(&mut self) -> Request {
+        let random = |rng: &mut Rng, mean: f64| -mean * (1.0 - rng.f64()).ln();
+        self.clock_us += random(&mut self.rng, self.gap_us);
+        Request {
+            now_us: self.clock_us as u64,
+            client: hash(self.rng.u64(..CLIENTS)),
+            work: random(&mut self.rng, 1.0),
+        }
+    }
+}
+
+/// Requests a microsecond that servers with these means of work can answer.
+fn capacity(work_us: &[f64; SERVERS]) -> f64 {
+    work_us.iter().map(|work_us| 1.0 / work_us).sum()
+}
+
 struct Outcome {
     p50_us: u64,
     p99_us: u64,
     busiest_to_mean: f64,
 }
 
-fn simulate(policy: &mut dyn Policy, seed: u64) -> Outcome {
-    let mut rng = Rng::with_seed(seed); // the same requests for every policy,
-    let mut dice = rng.fork(); // whatever it rolls for itself
-    let up: Vec<ServerId> = (0..SERVERS).map(ServerId).collect();
-    let capacity: f64 = WORK_US.iter().map(|work_us| 1.0 / work_us).sum();
-    let gap_us = 1.0 / (capacity * UTILISATION);
-    let random = |rng: &mut Rng, mean: f64| -mean * (1.0 - rng.f64()).ln();
-    let (mut free_at_us, mut busy_us) = ([0; SERVERS], [0; SERVERS]);
-    let mut queues = [const { VecDeque::new() }; SERVERS]; // in order of arrival
-    let mut in_flight = [0; SERVERS];
-    let mut latencies_us = Vec::with_capacity(REQUESTS);
-    let mut clock_us = 0.0;
-    for _ in 0..REQUESTS {
-        clock_us += random(&mut rng, gap_us);
-        let now_us = clock_us as u64;
-        for &server in &up {
-            let ServerId(s) = server;
-            while let Some(&(done_us, latency_us)) = queues[s].front() {
+struct Fleet {
+    work_us: [f64; SERVERS],
+    free_at_us: [u64; SERVERS],
+    busy_us: [u64; SERVERS],
+    queues: [VecDeque<(u64, u64)>; SERVERS], // done at, latency; as they arrived
+    in_flight: [u32; SERVERS],
+    latencies_us: Vec<u64>,
+}
+
+impl Fleet {
+    fn new(work_us: [f64; SERVERS]) -> Fleet {
+        Fleet {
+            work_us,
+            free_at_us: [0; SERVERS],
+            busy_us: [0; SERVERS],
+            queues: [const { VecDeque::new() }; SERVERS],
+            in_flight: [0; SERVERS],
+            latencies_us: Vec::new(),
+        }
+    }
+
+    /// The answers that have come back by now.
+    fn answer(&mut self, now_us: u64, policy: &mut dyn Policy) {
+        for (s, queue) in self.queues.iter_mut().enumerate() {
+            while let Some(&(done_us, latency_us)) = queue.front() {
                 if done_us > now_us {
                     break;
                 }
-                queues[s].pop_front();
-                in_flight[s] -= 1;
-                policy.answered(done_us, server, latency_us);
+                queue.pop_front();
+                self.in_flight[s] -= 1;
+                policy.answered(done_us, ServerId(s), latency_us);
             }
         }
+    }
+
+    fn send(&mut self, request: &Request, ServerId(s): ServerId) {
+        let work_us = (self.work_us[s] * request.work) as u64;
+        self.free_at_us[s] = request.now_us.max(self.free_at_us[s]) + work_us;
+        self.busy_us[s] += work_us;
+        self.in_flight[s] += 1;
+        let latency_us = self.free_at_us[s] - request.now_us;
+        self.queues[s].push_back((self.free_at_us[s], latency_us));
+        self.latencies_us.push(latency_us);
+    }
+
+    fn outcome(&self) -> Outcome {
+        let mut sorted_us = self.latencies_us.clone();
+        sorted_us.sort_unstable();
+        let mean_us = self.busy_us.iter().sum::<u64>() as f64 / SERVERS as f64;
+        let busiest_us = self.busy_us.iter().fold(0, |a, &b| a.max(b));
+        Outcome {
+            p50_us: sorted_us[sorted_us.len() / 2],
+            p99_us: sorted_us[sorted_us.len() * 99 / 100],
+            busiest_to_mean: busiest_us as f64 / mean_us,
+        }
+    }
+}
+
+fn simulate(policy: &mut dyn Policy, seed: u64) -> Outcome {
+    let mut rng = Rng::with_seed(seed);
+    let mut dice = rng.fork();
+    let gap_us = 1.0 / (capacity(&WORK_US) * UTILISATION);
+    let mut traffic = Traffic::new(rng, gap_us);
+    let mut fleet = Fleet::new(WORK_US);
+    let up: Vec<ServerId> = (0..SERVERS).map(ServerId).collect();
+    for _ in 0..REQUESTS {
+        let request = traffic.arrive();
+        fleet.answer(request.now_us, policy);
         let view = View {
-            now_us,
-            client: hash(rng.u64(..CLIENTS)),
+            now_us: request.now_us,
+            client: request.client,
             up: &up,
-            in_flight: &in_flight,
+            in_flight: &fleet.in_flight,
         };
-        let ServerId(s) = policy.pick(&view, &mut dice);
-        let work_us = random(&mut rng, WORK_US[s]) as u64;
-        free_at_us[s] = now_us.max(free_at_us[s]) + work_us;
-        busy_us[s] += work_us;
-        in_flight[s] += 1;
-        queues[s].push_back((free_at_us[s], free_at_us[s] - now_us));
-        latencies_us.push(free_at_us[s] - now_us);
+        let server = policy.pick(&view, &mut dice);
+        fleet.send(&request, server);
     }
-    latencies_us.sort_unstable();
-    let mean_us = busy_us.iter().sum::<u64>() as f64 / SERVERS as f64;
-    Outcome {
-        p50_us: latencies_us[latencies_us.len() / 2],
-        p99_us: latencies_us[latencies_us.len() / 100 * 99],
-        busiest_to_mean: busy_us.iter().fold(0, |a, &b| a.max(b)) as f64 / mean_us,
-    }
+    fleet.outcome()
+}
+
+/// One of 0 to `sides` - 1. Rolled as a `u64`: a `usize` would fall otherwise where
+/// it has 32 bits.
+fn roll(sides: usize, rng: &mut Rng) -> usize {
+    rng.u64(..sides as u64) as usize
 }
 
 fn hash(key: u64) -> u64 {
