@@ -27,13 +27,18 @@ struct Estimate {
     highest_us: f64,
 }
 
-/// (gaps, works), exponentially distributed with mean 1, as the gaps of independent
-/// arrivals are. From one generator: two with neighbouring seeds are correlated, and
-/// move every mean by 5 % and more.
-fn draws(seed: u64) -> (Vec<f64>, Vec<f64>) {
+/// Pairs (gap, work), exponentially distributed with mean 1, as the gaps of
+/// independent arrivals are. From one generator: two with neighbouring seeds are
+/// correlated, and move every mean by 5 % and more.
+fn draws(seed: u64) -> impl Iterator<Item = (f64, f64)> {
     let mut rng = Rng::with_seed(seed);
-    let mut draw = || -(1.0 - rng.f64()).ln();
-    (0..CUSTOMERS).map(|_| (draw(), draw())).unzip()
+    let mut draw = move || -(1.0 - rng.f64()).ln();
+    std::iter::repeat_with(move || (draw(), draw()))
+}
+
+/// (gaps, works) of a whole run.
+fn run_of(seed: u64) -> (Vec<f64>, Vec<f64>) {
+    draws(seed).take(CUSTOMERS).unzip()
 }
 
 // ANCHOR: queue
@@ -103,51 +108,84 @@ enum Order {
     NewestFirst,
 }
 
+/// Servers with one queue, from event to event.
 #[derive(Debug)]
-struct Path {
-    area_us: u64, // requests in the system, added up over each microsecond
+struct System {
+    now_us: u64,
+    /// (arrived at, work)
+    waiting: VecDeque<(u64, u64)>,
+    /// By server: (arrived at, done at)
+    in_service: Vec<Option<(u64, u64)>>,
+    /// Requests in the system, added up over each microsecond.
+    area_us: u64,
     times_us: Vec<u64>,
-    span_us: u64,
+}
+
+impl System {
+    fn new(servers: usize) -> System {
+        System {
+            now_us: 0,
+            waiting: VecDeque::new(),
+            in_service: vec![None; servers],
+            area_us: 0,
+            times_us: Vec::new(),
+        }
+    }
+
+    fn inside(&self) -> u64 {
+        (self.waiting.len() + self.in_service.iter().flatten().count()) as u64
+    }
+
+    /// When the next request leaves.
+    fn next_done_us(&self) -> Option<u64> {
+        let busy = self.in_service.iter().flatten();
+        busy.map(|(_, done_at)| *done_at).min()
+    }
 }
 
 // ANCHOR: little
-/// A run that begins and ends empty, with both sides of Little's law taken from it
-/// in different ways: by looking at the system, and by asking each request.
-fn path(gaps: &[f64], works: &[f64], busy: f64, order: Order) -> Path {
-    let mut waiting = VecDeque::new(); // (arrived at, work)
-    let (mut in_service, mut inside) = (None::<(u64, u64)>, 0_u64);
-    let (mut now, mut next, mut arrival_at) = (0_u64, 0, 0_u64);
-    let mut path = Path {
-        area_us: 0,
-        times_us: Vec::new(),
-        span_us: 0,
-    };
-    while next < gaps.len() || inside > 0 {
-        let arrives = (next < gaps.len()).then_some(arrival_at);
-        let done = in_service.map(|(_, done_at)| done_at);
-        let then = arrives.into_iter().chain(done).min().unwrap_or(now);
-        path.area_us += inside * (then - now); // looked at from outside
-        now = then;
-        if let Some((arrived_at, _)) = in_service.filter(|(_, at)| *at == now) {
-            path.times_us.push(now - arrived_at); // asked on leaving
-            in_service = None;
-            inside -= 1;
-        } else if arrives == Some(now) {
-            waiting.push_back((now, (works[next] * SERVICE_US) as u64));
+impl System {
+    /// One event: the next request leaves, or else `coming` (when, work) arrives.
+    /// Keeps both sides of Little's law, taken in different ways: by looking at the
+    /// system, and by asking each request. Tells whether `coming` arrived.
+    fn step(&mut self, coming: Option<(u64, u64)>, order: Order) -> bool {
+        let arrives = coming.map(|(at, _)| at).into_iter();
+        let next = arrives.chain(self.next_done_us()).min();
+        let now = next.unwrap_or(self.now_us);
+        self.area_us += self.inside() * (now - self.now_us); // from outside
+        self.now_us = now;
+        let mut servers = self.in_service.iter_mut();
+        let leaves = servers.find(|s| s.is_some_and(|(_, done_at)| done_at == now));
+        let arrived = if let Some((arrived_at, _)) = leaves.and_then(Option::take) {
+            self.times_us.push(now - arrived_at); // asked on leaving
+            false
+        } else {
+            self.waiting.extend(coming);
+            coming.is_some()
+        };
+        if let Some(free) = self.in_service.iter_mut().find(|s| s.is_none()) {
+            let chosen = match order {
+                Order::OldestFirst => self.waiting.pop_front(),
+                Order::NewestFirst => self.waiting.pop_back(),
+            };
+            *free = chosen.map(|(arrived_at, work)| (arrived_at, now + work));
+        }
+        arrived
+    }
+}
+
+/// A run of one server that begins and ends empty.
+fn path(gaps: &[f64], works: &[f64], busy: f64, order: Order) -> System {
+    let mut system = System::new(1);
+    let (mut next, mut arrival_at) = (0, 0);
+    while next < gaps.len() || system.inside() > 0 {
+        let work = works.get(next).map(|work| (work * SERVICE_US) as u64);
+        if system.step(work.map(|work| (arrival_at, work)), order) {
             arrival_at += (gaps[next] * SERVICE_US / busy) as u64;
             next += 1;
-            inside += 1;
-        }
-        if in_service.is_none() {
-            let chosen = match order {
-                Order::OldestFirst => waiting.pop_front(),
-                Order::NewestFirst => waiting.pop_back(),
-            };
-            in_service = chosen.map(|(arrived_at, work)| (arrived_at, now + work));
         }
     }
-    path.span_us = now;
-    path
+    system
 }
 // ANCHOR_END: little
 
@@ -163,7 +201,7 @@ fn percentile_us(times: &[u64], percent: usize) -> u64 {
 const BUSY: [f64; 5] = [0.5, 0.8, 0.9, 0.95, 0.98];
 
 fn main() {
-    let (gaps, works) = draws(SEED);
+    let (gaps, works) = run_of(SEED);
     println!("mean ms in the system; the work alone takes 10 ms\n");
     println!("busy  formula  simulated  lowest and highest   equal   two servers");
     println!("       M/M/1     M/M/1     tenth of the run    work    one queue");
@@ -188,8 +226,8 @@ fn main() {
         ("newest first", Order::NewestFirst),
     ] {
         let path = path(&gaps[..20_000], &works[..20_000], 0.9, order);
-        let inside = path.area_us as f64 / path.span_us as f64;
-        let per_s = 1e6 * path.times_us.len() as f64 / path.span_us as f64;
+        let inside = path.area_us as f64 / path.now_us as f64;
+        let per_s = 1e6 * path.times_us.len() as f64 / path.now_us as f64;
         let total_us: u64 = path.times_us.iter().sum();
         let mean_s = total_us as f64 / path.times_us.len() as f64 / 1e6;
         let p99_ms = percentile_us(&path.times_us, 99) / 1_000;
@@ -209,7 +247,7 @@ mod tests {
     fn the_simulation_agrees_with_the_formulas() {
         let tolerances = [0.01, 0.03, 0.06, 0.10, 0.25];
         for seed in [SEED, 1, 3] {
-            let (gaps, works) = draws(seed);
+            let (gaps, works) = run_of(seed);
             for (busy, tolerance) in BUSY.into_iter().zip(tolerances) {
                 for kind in [Kind::Mm1, Kind::Md1, Kind::Mm2] {
                     let run = simulate(kind, busy, &gaps, &works);
@@ -228,7 +266,7 @@ mod tests {
 
     #[test]
     fn near_full_the_tenths_of_one_run_disagree() {
-        let (gaps, works) = draws(SEED);
+        let (gaps, works) = run_of(SEED);
         let spread = |busy| {
             let run = simulate(Kind::Mm1, busy, &gaps, &works);
             run.highest_us / run.lowest_us
@@ -239,14 +277,14 @@ mod tests {
 
     #[test]
     fn near_full_a_run_of_another_seed_is_off_by_more_than_half() {
-        let (gaps, works) = draws(9);
+        let (gaps, works) = run_of(9);
         let run = simulate(Kind::Mm1, 0.98, &gaps, &works);
         assert!(run.mean_us > 1.5 * formula_us(Kind::Mm1, 0.98));
     }
 
     #[test]
     fn littles_law_holds_exactly_in_both_orders_and_in_overload() {
-        let (gaps, works) = draws(3);
+        let (gaps, works) = run_of(3);
         for busy in [0.1, 0.5, 0.9, 0.99, 1.3] {
             for order in [Order::OldestFirst, Order::NewestFirst] {
                 let path = path(&gaps[..5_000], &works[..5_000], busy, order);
@@ -258,18 +296,18 @@ mod tests {
 
     #[test]
     fn the_order_changes_the_tail_and_not_the_mean() {
-        let (gaps, works) = draws(SEED);
+        let (gaps, works) = run_of(SEED);
         let [old, new] = [Order::OldestFirst, Order::NewestFirst]
             .map(|order| path(&gaps[..20_000], &works[..20_000], 0.9, order));
         let off = old.area_us as f64 / new.area_us as f64 - 1.0;
         assert!(off.abs() < 0.05, "{off}");
-        let p99 = |path: &Path| percentile_us(&path.times_us, 99);
+        let p99 = |path: &System| percentile_us(&path.times_us, 99);
         assert!(p99(&new) > 2 * p99(&old));
     }
 
     #[test]
     fn both_simulations_are_one_queue() {
-        let (gaps, works) = draws(5);
+        let (gaps, works) = run_of(5);
         let (gaps, works) = (&gaps[..2_000], &works[..2_000]);
         let quick: u64 = times_us(gaps, works, 0.9, 1).iter().sum();
         let slow: u64 = path(gaps, works, 0.9, Order::OldestFirst).area_us;
