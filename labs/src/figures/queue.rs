@@ -23,7 +23,7 @@ const HALF_FULL: usize = 0;
 const LOAD_95: usize = 3;
 const LOAD_98: usize = 4;
 
-const SERVER: f64 = 24.0;
+const SERVER: f64 = 31.0;
 const TOKEN: f64 = 13.0;
 const ROW: f64 = 62.0;
 const FLOOR: f64 = 262.0;
@@ -178,7 +178,7 @@ impl Figure for Lab {
             "Fool a load test: 1,000 answers at 98 %, and a mean that is a third or more off the formula's 500 ms.",
         ],
         pace_ms: 80,
-        still_steps: 0,
+        still_steps: 400,
         steps_max: STEPS,
     };
 
