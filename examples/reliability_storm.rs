@@ -106,6 +106,7 @@ const TIME_OUT_TICKS: u64 = 5;
 const RUN_TICKS: u64 = 500;
 const TRIES: u32 = 3;
 const QUEUE_LONG: usize = 100_000;
+const BUDGET_MAX: u32 = 10 * 100; // hundredths of a retry
 
 #[derive(Clone, Copy)]
 struct Defence {
@@ -133,58 +134,101 @@ fn later(jitter: bool, attempt: u32, rng: &mut Rng) -> u64 {
     }
 }
 
-/// Users come whatever happens; each request makes up to `tries` calls.
-fn stand_still(defence: Defence) -> Outcome {
-    let mut rng = Rng::with_seed(2);
-    let mut queue: VecDeque<(u64, u32)> = VecDeque::new(); // sent at, attempt
-    let mut due: BTreeMap<u64, Vec<u32>> = BTreeMap::new(); // attempts to be sent
-    let mut outcome = Outcome::default();
-    let mut tokens = 10 * 100; // hundredths
-    for now in 0..RUN_TICKS {
-        let mut sends = due.remove(&now).unwrap_or_default();
-        sends.extend([1].repeat(ARRIVE_PER_TICK as usize));
-        outcome.calls_peak = outcome.calls_peak.max(sends.len() as u32);
+/// Callers, each of whom makes up to `tries` calls, and a server with a queue.
+struct Crowd {
+    defence: Defence,
+    rng: Rng,
+    queue: VecDeque<(u64, u32)>,  // sent at, attempt
+    due: BTreeMap<u64, Vec<u32>>, // attempts to be sent
+    tokens: u32,                  // hundredths
+}
+
+/// What became of calls in one tick.
+#[derive(Debug, Default)]
+struct Tick {
+    refused: u32,      // the queue was full
+    in_time: Vec<u64>, // when the calls were sent that are answered in time
+    late: u32,         // answers that nobody waited for
+    timed_out: u32,    // callers who have waited long enough
+}
+
+impl Crowd {
+    fn new(defence: Defence) -> Crowd {
+        Crowd {
+            defence,
+            rng: Rng::with_seed(2),
+            queue: VecDeque::new(),
+            due: BTreeMap::new(),
+            tokens: BUDGET_MAX,
+        }
+    }
+
+    /// The calls of this tick, each as its attempt: those that are tried again, and
+    /// `arrive` new ones. Users come whatever happens.
+    fn sends(&mut self, now: u64, arrive: u32) -> Vec<u32> {
+        let mut sends = self.due.remove(&now).unwrap_or_default();
+        sends.extend([1].repeat(arrive as usize));
+        sends
+    }
+
+    /// The calls reach the server, which makes `serve` answers.
+    fn tick(&mut self, now: u64, sends: Vec<u32>, serve: u32) -> Tick {
+        let (defence, mut tick) = (self.defence, Tick::default());
         let mut failed: Vec<u32> = Vec::new();
         for attempt in sends {
             if attempt == 1 {
                 let share = defence.budget_percent.unwrap_or(0);
-                tokens = (tokens + share).min(10 * 100);
+                self.tokens = (self.tokens + share).min(BUDGET_MAX);
             }
-            if queue.len() < defence.queue_len_max {
-                queue.push_back((now, attempt));
+            if self.queue.len() < defence.queue_len_max {
+                self.queue.push_back((now, attempt));
             } else {
                 failed.push(attempt); // refused, and told so
+                tick.refused += 1;
             }
         }
-        let serve = if STANDS_STILL.contains(&now) {
-            0
-        } else {
-            SERVE_PER_TICK
-        };
-        let (mut good, mut late) = (0, 0);
         for _ in 0..serve {
-            match queue.pop_front() {
-                Some((sent, _)) if now - sent < TIME_OUT_TICKS => good += 1,
-                Some(_) => late += 1, // its caller has gone, or asked again
+            match self.queue.pop_front() {
+                Some((sent, _)) if now - sent < TIME_OUT_TICKS => {
+                    tick.in_time.push(sent);
+                }
+                Some(_) => tick.late += 1, // its caller has gone, or asked again
                 None => break,
             }
         }
         // Who is still in the queue when its time is up asks again, or gives up.
-        let long = queue.partition_point(|(sent, _)| now - sent >= TIME_OUT_TICKS);
+        let waited = |sent: u64| now - sent + 1;
+        let queue = &self.queue;
+        let long = queue.partition_point(|(sent, _)| waited(*sent) > TIME_OUT_TICKS);
         let overdue =
-            queue.partition_point(|(sent, _)| now - sent + 1 >= TIME_OUT_TICKS);
+            queue.partition_point(|(sent, _)| waited(*sent) >= TIME_OUT_TICKS);
         failed.extend(queue.range(long..overdue).map(|(_, attempt)| *attempt));
+        tick.timed_out = (overdue - long) as u32;
         for attempt in failed {
             let limited = defence.budget_percent.is_some();
-            if attempt == defence.tries || limited && tokens < 100 {
+            if attempt >= defence.tries || limited && self.tokens < 100 {
                 continue; // gives up
             }
-            tokens -= if limited { 100 } else { 0 };
-            let later = later(defence.jitter, attempt, &mut rng);
-            due.entry(now + later).or_default().push(attempt + 1);
+            self.tokens -= if limited { 100 } else { 0 };
+            let later = later(defence.jitter, attempt, &mut self.rng);
+            self.due.entry(now + later).or_default().push(attempt + 1);
         }
+        tick
+    }
+}
+
+fn stand_still(defence: Defence) -> Outcome {
+    let mut crowd = Crowd::new(defence);
+    let mut outcome = Outcome::default();
+    for now in 0..RUN_TICKS {
+        let sends = crowd.sends(now, ARRIVE_PER_TICK);
+        outcome.calls_peak = outcome.calls_peak.max(sends.len() as u32);
+        let stands = STANDS_STILL.contains(&now);
+        let serve = if stands { 0 } else { SERVE_PER_TICK };
+        let tick = crowd.tick(now, sends, serve);
+        let good = tick.in_time.len() as u32;
         if now + 100 >= RUN_TICKS {
-            outcome.late += late;
+            outcome.late += tick.late;
             outcome.good_percent += good;
         }
         if good < ARRIVE_PER_TICK {
