@@ -13,148 +13,47 @@
 //! to the dead are lost. Time-outs fire when nothing else can happen.
 
 mod consumer;
-mod schemes;
+mod world;
 
 use rusqlite::{Connection, Result};
-use schemes::Step::{self, *};
-use schemes::{Scheme, AT_LEAST_ONCE, AT_MOST_ONCE, EFFECTIVELY_ONCE, LOOKS_RIGHT};
-use std::collections::VecDeque;
+use world::Step::{self, *};
+use world::{Database, Event, Scheme, Victim, Victim::*, World, AMOUNT, VICTIMS};
+use world::{AT_LEAST_ONCE, AT_MOST_ONCE, EFFECTIVELY_ONCE, LOOKS_RIGHT};
 
-const AMOUNT: i64 = 10;
 const STEPS_MAX: usize = 100;
-
-type Number = u32; // the broker's own name for a message
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Victim {
-    Producer,
-    Broker,
-    Consumer,
-    Network, // all packets that are under way are lost
-}
-use Victim::*;
-const VICTIMS: [Victim; 4] = [Producer, Broker, Consumer, Network];
+const ORDER: u32 = 7;
 
 /// The victim dies when so many steps have been made.
 type Death = (usize, Victim);
 
-#[derive(Clone, Copy)]
-enum Packet {
-    Publish,
-    Confirmed,
-    Delivery(Number),
-    Acked(Number),
-}
+impl Database for Connection {
+    type Error = rusqlite::Error;
 
-struct World<'a> {
-    scheme: &'a Scheme,
-    nothing_to_send: bool,                // the producer's disk
-    stored: VecDeque<Number>,             // the broker's disk
-    next: Number,                         // the broker's disk
-    db: &'a Connection,                   // the consumer's disk
-    delivered: bool,                      // the broker's memory
-    plans: [VecDeque<(Step, Number)>; 3], // what each is about to do: memory
-    network: VecDeque<Packet>,
-    transcript: Vec<String>,
-}
-
-impl World<'_> {
-    fn plan(&mut self, who: Victim, steps: &[Step], number: Number) {
-        let steps = steps.iter().map(|step| (*step, number));
-        self.plans[who as usize].extend(steps);
+    fn begin(&mut self) -> Result<()> {
+        self.execute_batch("BEGIN")
     }
 
-    fn die(&mut self, victim: Victim) -> Result<()> {
-        self.transcript.push(format!("({victim:?} dies)"));
-        if victim == Network {
-            self.network.clear();
+    fn commit(&mut self) -> Result<()> {
+        self.execute_batch("COMMIT")
+    }
+
+    fn roll_back(&mut self) -> Result<()> {
+        if self.is_autocommit() {
             return Ok(());
         }
-        self.plans[victim as usize].clear();
-        self.network.retain(|packet| packet.to() != victim);
-        match victim {
-            Consumer if !self.db.is_autocommit() => {
-                self.db.execute_batch("ROLLBACK")
-            }
-            Broker => {
-                self.delivered = false;
-                Ok(())
-            }
-            _ => Ok(()),
-        }
+        self.execute_batch("ROLLBACK")
     }
 
-    /// Arrivals and time-outs fill the plans; false when all is quiet.
-    fn wake(&mut self) -> bool {
-        let scheme = self.scheme;
-        if let Some(packet) = self.network.pop_front() {
-            match packet {
-                Packet::Publish => self.plan(Broker, scheme.broker[0], 0),
-                Packet::Confirmed => self.plan(Producer, scheme.producer[1], 0),
-                Packet::Delivery(n) => self.plan(Consumer, scheme.consumer, n),
-                Packet::Acked(n) => self.plan(Broker, scheme.broker[2], n),
-            }
-        } else if let (Some(&number), false) = (self.stored.front(), self.delivered)
-        {
-            self.plan(Broker, scheme.broker[1], number);
-            self.delivered = true;
-        } else if !self.nothing_to_send {
-            self.plan(Producer, scheme.producer[0], 0);
-        } else if !self.stored.is_empty() {
-            self.delivered = false; // no acknowledgement: the time-out
-        } else {
-            return false;
-        }
-        true
+    fn add(&mut self, amount: i64) -> Result<()> {
+        consumer::add(self, amount)
     }
 
-    fn make(&mut self, step: Step, number: Number) -> Result<()> {
-        let key = match self.scheme.key_is_the_producers {
-            true => "order 7".to_string(),
-            false => number.to_string(),
-        };
-        let is_new = match step {
-            Look => !consumer::is_done(self.db, &key)?,
-            Remember => consumer::remember(self.db, &key)?,
-            _ => true,
-        };
-        if !is_new {
-            self.plans[Consumer as usize].retain(|(step, _)| *step != Add);
-        }
-        match step {
-            Note => self.nothing_to_send = true,
-            Send => self.network.push_back(Packet::Publish),
-            Store => {
-                self.next += 1;
-                self.stored.push_back(self.next);
-            }
-            Confirm => self.network.push_back(Packet::Confirmed),
-            Deliver => self.network.push_back(Packet::Delivery(number)),
-            Forget => {
-                self.stored.retain(|stored| *stored != number);
-                self.delivered = false;
-            }
-            Begin => self.db.execute_batch("BEGIN")?,
-            Add => consumer::add(self.db, AMOUNT)?,
-            Commit => self.db.execute_batch("COMMIT")?,
-            Ack => self.network.push_back(Packet::Acked(number)),
-            Look | Remember => {}
-        }
-        self.transcript.push(match is_new {
-            true => format!("{step:?}"),
-            false => format!("({step:?}: known)"),
-        });
-        Ok(())
+    fn remember(&mut self, key: &str) -> Result<bool> {
+        consumer::remember(self, key)
     }
-}
 
-impl Packet {
-    fn to(self) -> Victim {
-        match self {
-            Packet::Publish | Packet::Acked(_) => Broker,
-            Packet::Confirmed => Producer,
-            Packet::Delivery(_) => Consumer,
-        }
+    fn is_done(&mut self, key: &str) -> Result<bool> {
+        consumer::is_done(self, key)
     }
 }
 
@@ -167,17 +66,8 @@ struct Run {
 fn run(scheme: &Scheme, deaths: &[Death]) -> Result<Run> {
     let db = Connection::open_in_memory()?;
     db.execute_batch(consumer::SCHEMA)?;
-    let mut world = World {
-        scheme,
-        nothing_to_send: false,
-        stored: VecDeque::new(),
-        next: 0,
-        db: &db,
-        delivered: false,
-        plans: [const { VecDeque::new() }; 3],
-        network: VecDeque::new(),
-        transcript: vec![],
-    };
+    let mut world = World::new(scheme, db);
+    world.take(ORDER);
     let mut steps = vec![];
     let mut deaths = deaths.iter().peekable();
     while steps.len() < STEPS_MAX {
@@ -185,17 +75,13 @@ fn run(scheme: &Scheme, deaths: &[Death]) -> Result<Run> {
         {
             world.die(*victim)?;
         }
-        let next = world.plans.iter_mut().find_map(VecDeque::pop_front);
-        match next {
-            Some((step, number)) => {
-                world.make(step, number)?;
-                steps.push(step);
-            }
-            None if world.wake() => {}
+        match world.next()? {
+            Some(Event::Made(step)) => steps.push(step),
+            Some(Event::Woken) => {}
             None => break,
         }
     }
-    let (transcript, balance) = (world.transcript, consumer::balance(&db)?);
+    let (transcript, balance) = (world.transcript, consumer::balance(&world.db)?);
     Ok(Run {
         steps,
         transcript,
