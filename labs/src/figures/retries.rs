@@ -436,9 +436,8 @@ mod tests {
     fn an_open_breaker_turns_away_before_the_server() {
         let mut lab = stormy();
         lab.act(1, BREAKER as i64);
-        while lab.breaker_says() != "breaker open" {
-            lab.step();
-        }
+        let opens = (0..50).any(|_| lab.step() && lab.breaker_says() == "breaker open");
+        assert!(opens);
         play(&mut lab, TIME_OUT_TICKS as u32 + 2); // the last who waited come, and are turned away too
         let last = lab.moments[lab.moments.len() - 1];
         assert_eq!((last.calls, last.turned_away), (0, lab.load));
