@@ -120,7 +120,9 @@ fn users(rng: &mut fastrand::Rng) -> Vec<User> {
         for _ in 0..*count {
             let far = rng.f64() < FAR_RESOLVERS;
             // Any of the others, all alike.
-            let other = (city + rng.usize(1..CITIES.len())) % CITIES.len();
+            // (A u64 is as wide on every machine, and so the dice fall alike.)
+            let further = rng.u64(1..CITIES.len() as u64) as usize;
+            let other = (city + further) % CITIES.len();
             let resolver = if far { other } else { city };
             let last_mile_ms = f64::from(rng.u32(LAST_MILE_MS));
             users.push(User {
