@@ -100,9 +100,9 @@ impl Diagram {
 
 // ANCHOR: find
 impl Diagram {
-    /// Every box and every frame whose loss alone stops a client.
-    fn single_points(&self) -> Vec<String> {
-        let mut suspects = Vec::new();
+    /// What one cause can take: a box, or all that stands in a frame.
+    fn suspects(&self) -> Vec<(&str, BTreeSet<BoxId>)> {
+        let mut suspects: Vec<(&str, BTreeSet<BoxId>)> = Vec::new();
         for (id, part) in self.parts.iter().enumerate() {
             if !part.doubled {
                 suspects.push((&part.label, BTreeSet::from([BoxId(id)])));
@@ -113,11 +113,22 @@ impl Diagram {
         }
         suspects.retain_mut(|(_, lost)| {
             lost.retain(|id| !self.parts[id.0].is_client);
-            let working = self.working_without(lost);
-            let mut parts = self.parts.iter().zip(working);
-            parts.any(|(part, works)| part.is_client && !works)
+            !lost.is_empty()
         });
-        suspects.into_iter().map(|(name, _)| name.clone()).collect()
+        suspects
+    }
+
+    fn stops_a_client(&self, lost: &BTreeSet<BoxId>) -> bool {
+        let working = self.working_without(lost);
+        let mut parts = self.parts.iter().zip(working);
+        parts.any(|(part, works)| part.is_client && !works)
+    }
+
+    /// Every box and every frame whose loss alone stops a client.
+    fn single_points(&self) -> Vec<String> {
+        let suspects = self.suspects().into_iter();
+        let single = suspects.filter(|(_, lost)| self.stops_a_client(lost));
+        single.map(|(name, _)| name.to_string()).collect()
     }
 }
 // ANCHOR_END: find
