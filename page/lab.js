@@ -52,6 +52,14 @@ class Module {
 
 // Gives `old` the children of `fresh`. A child with the key of an earlier one is that one, moved.
 function morph(old, fresh) {
+  // What goes is gone first: were it passed over, all behind it would be moved, and a moved shape
+  // loses the focus.
+  const stay = new Set([...fresh.children].map((child) => child.dataset.key));
+  for (const child of [...old.children]) {
+    if (!stay.has(child.dataset.key)) {
+      child.remove();
+    }
+  }
   const known = new Map([...old.children].map((child) => [child.dataset.key, child]));
   let place = old.firstElementChild;
   for (const child of [...fresh.children]) {
@@ -185,7 +193,6 @@ class LabFigure extends HTMLElement {
     }
     this.#parts.link = make("a", { class: "lab-link" }, "Link to this run");
     this.#parts.words = this.querySelector(".lab-words");
-    this.#parts.words.setAttribute("role", "status");
     this.#parts.stage = this.querySelector(".lab-stage");
     this.#parts.goals = [...this.querySelectorAll(".lab-goals li")];
     this.#parts.goals.forEach((goal) => goal.prepend(make("span", { class: "lab-tick" }, "Open: ")));
@@ -310,6 +317,9 @@ class LabFigure extends HTMLElement {
     } else {
       fresh.dataset.live = "";
       stage.replaceChildren(fresh);
+      // The words were those of the still picture. A reader who came for the page is not told of it.
+      words.textContent = say;
+      words.setAttribute("role", "status");
     }
     this.style.setProperty("--lab-glide", `${Math.min(0.3, (this.#module.about.pace / this.#speed) * 0.0007)}s`);
     if (speak) {
