@@ -49,10 +49,11 @@ const NAMED: [(&str, usize); 10] = [
 ];
 const LEFT: [usize; 3] = [4, 6, 8];
 const RIGHT: [usize; 3] = [5, 7, 9];
+const ALL: [usize; 7] = [4, 5, 6, 7, 8, 9, CACHE];
 /// The links that can be cut, from place to place.
 const LINKS: [(usize, usize); 8] = [(4, 6), (4, 7), (5, 6), (5, 7), (6, 8), (6, 9), (7, 8), (7, 9)];
 const BOX: (f64, f64) = (76.0, 26.0);
-const BEAD: f64 = 12.0;
+const BEAD: f64 = 12.5;
 
 /// Every box and every rack is down for one thousandth of the time, whatever the others do.
 const DOWN: f64 = 0.001;
@@ -64,8 +65,8 @@ pub struct Lab {
     from_today: bool,
     slots: [Option<BoxId>; SLOTS.len()],
     racks: usize,
-    /// Names of boxes and racks.
-    stopped: BTreeSet<String>,
+    /// Names of boxes and racks, the one stopped last at the end.
+    stopped: Vec<String>,
     /// The next that a step will lose.
     next: usize,
     added: usize,
@@ -89,8 +90,17 @@ impl Lab {
 
     /// All boxes that the stopped boxes and racks take with them.
     fn lost(&self) -> BTreeSet<BoxId> {
-        let suspects = self.diagram.suspects().into_iter();
-        suspects.filter(|(name, _)| self.stopped.contains(*name)).flat_map(|(_, boxes)| boxes).collect()
+        let mut lost = BTreeSet::new();
+        for (name, boxes) in self.diagram.suspects() {
+            if self.is_stopped(name) {
+                lost.extend(boxes);
+            }
+        }
+        lost
+    }
+
+    fn is_stopped(&self, name: &str) -> bool {
+        self.stopped.iter().any(|stopped| stopped == name)
     }
 
     fn client_works(&self) -> bool {
@@ -114,15 +124,17 @@ impl Lab {
     }
 
     fn draw_racks(&mut self) {
-        let boxes = |slots: &[usize]| slots.iter().filter_map(|slot| self.slots[*slot]).collect();
-        self.diagram.frames = match self.racks {
-            0 => Vec::new(),
-            1 => {
-                let all = [&LEFT[..], &RIGHT, &[CACHE]].concat();
-                vec![("the only rack".to_owned(), boxes(&all))]
-            }
-            _ => vec![("rack 1".to_owned(), boxes(&LEFT)), ("rack 2".to_owned(), boxes(&RIGHT))],
+        let racks: &[(&str, &[usize])] = match self.racks {
+            0 => &[],
+            1 => &[("the only rack", &ALL)],
+            _ => &[("rack 1", &LEFT), ("rack 2", &RIGHT)],
         };
+        self.diagram.frames.clear();
+        for (title, slots) in racks {
+            let mut boxes = BTreeSet::new();
+            boxes.extend(slots.iter().filter_map(|slot| self.slots[*slot]));
+            self.diagram.frames.push(((*title).to_owned(), boxes));
+        }
     }
 
     /// A second copy, or a first part that the client needs from now on.
@@ -135,7 +147,7 @@ impl Lab {
         if let Some(copied) = self.part(slot ^ 1) {
             let label = copied.label.clone();
             self.diagram.add_copy(&label);
-            self.changed = format!("A second {thing} is there.");
+            self.changed = format!("A second copy of {thing} is there.");
         } else {
             let line = format!("C --> L(\"{thing}\")");
             if slot % 2 == 1 || statement(&line, &mut self.diagram, &[]).is_err() {
@@ -186,14 +198,15 @@ impl Lab {
     }
 
     fn stop_only(&mut self, name: String) {
-        self.stopped = BTreeSet::from([name]);
+        self.stopped = vec![name];
         self.changed.clear();
         self.look();
     }
 
     fn stop_or_start(&mut self, name: String) {
-        if !self.stopped.remove(&name) {
-            self.stopped.insert(name);
+        match self.stopped.iter().position(|stopped| *stopped == name) {
+            Some(place) => drop(self.stopped.remove(place)),
+            None => self.stopped.push(name),
         }
         self.changed.clear();
         self.look();
@@ -217,7 +230,7 @@ impl Lab {
     /// Sees whether one stopped rack is all it took.
     fn look(&mut self) {
         let one_rack = self.stopped.len() == 1
-            && self.diagram.frames.iter().any(|(title, _)| self.stopped.contains(title));
+            && self.diagram.frames.iter().any(|(title, _)| self.is_stopped(title));
         let parts = &self.diagram.parts;
         let needed = parts.iter().flat_map(|part| &part.needs);
         let all_twice = needed.into_iter().all(|id| {
@@ -260,7 +273,7 @@ impl Lab {
     }
 
     fn words(&self) -> String {
-        let stopped: Vec<&str> = self.stopped.iter().map(String::as_str).collect();
+        let stopped = &self.stopped;
         let state = match (stopped.is_empty(), self.client_works()) {
             (true, _) => "Everything is up, and the client works.".to_owned(),
             (_, true) => format!("Stopped: {}. The client still works.", stopped.join(", ")),
@@ -288,7 +301,11 @@ fn unavailability(diagram: &Diagram) -> f64 {
         ones += i32::from(stops[first]);
         for second in first + 1..suspects.len() {
             // What stops the client alone stops it in company.
-            let both = || boxes.union(&suspects[second]).copied().collect();
+            let both = || {
+                let mut both = boxes.clone();
+                both.extend(&suspects[second]);
+                both
+            };
             twos += i32::from(stops[first] || stops[second] || diagram.stops_a_client(&both()));
         }
     }
@@ -328,7 +345,7 @@ fn in_lines(names: &[String]) -> Vec<String> {
 
 impl Figure for Lab {
     const ABOUT: &'static About = &About {
-        title: "Lose each part in thought, and ask the client",
+        title: "Lose each part, and ask the client",
         controls: &[Control {
             key: "start",
             label: "Begin with",
@@ -343,7 +360,7 @@ impl Figure for Lab {
             Action { label: "Stop a random part", button: true },
         ],
         goals: &[
-            "From today’s diagram, leave no single point with its racks drawn, by three new copies at most.",
+            "From today’s diagram, with racks drawn, leave no single point: add three copies at most.",
             "Let one rack stop the client, although every part that it needs is there twice.",
             "With two balancers, cut links until one app is a single point, although there are two.",
             "Add a part and lengthen the downtime.",
@@ -374,7 +391,7 @@ impl Figure for Lab {
             from_today: racks == 0,
             slots,
             racks,
-            stopped: BTreeSet::new(),
+            stopped: Vec::new(),
             next: 0,
             added: 0,
             changed: String::new(),
@@ -420,8 +437,9 @@ impl Figure for Lab {
             STOP..=RACKS => {}
             _ => {
                 let mut suspects = self.suspects();
-                let struck = self.rng.usize(..suspects.len());
-                self.stop_only(suspects.swap_remove(struck));
+                // Not `usize`, which has fewer bits in a browser and would draw another number.
+                let struck = self.rng.u32(..suspects.len() as u32);
+                self.stop_only(suspects.swap_remove(struck as usize));
             }
         }
     }
@@ -472,10 +490,9 @@ impl Figure for Lab {
             scene.add(Shape::line(format!("link-{link}"), x1, y1, x2, y2).arrow());
         }
 
-        let client_works = working[0];
-        let (state, tone) = if client_works { ("client", Tone::Good) } else { ("stopped", Tone::Bad) };
+        let tone = if working[0] { Tone::Good } else { Tone::Bad };
         scene.add(
-            Shape::rect("client", client.0 - width / 2.0, client.1, width, height).tone(tone).label(state).strong(),
+            Shape::rect("client", client.0 - width / 2.0, client.1, width, height).tone(tone).label("client").strong(),
         );
         for (slot, (thing, x, y)) in SLOTS.into_iter().enumerate() {
             let shape = Shape::rect(format!("box-{slot}"), x, y, wide(slot), height);
@@ -485,7 +502,7 @@ impl Figure for Lab {
                     let does = if first {
                         format!("Let the client need a {thing} service")
                     } else {
-                        format!("Add a second {thing}")
+                        format!("Add a second copy of {thing}")
                     };
                     scene.add(shape.tone(Tone::Faint).label(format!("+ {thing}")).tap(ADD, slot as i64, does));
                 }
@@ -498,7 +515,7 @@ impl Figure for Lab {
                 _ if self.singles.contains(name) => Tone::B,
                 _ => Tone::A,
             };
-            let does = if self.stopped.contains(name) { "Start" } else { "Stop" };
+            let does = if self.is_stopped(name) { "Start" } else { "Stop" };
             scene.add(shape.tone(tone).label(thing).tap(STOP, slot as i64, format!("{does} {name}")));
         }
 
@@ -521,26 +538,26 @@ impl Figure for Lab {
         for (place, (title, _)) in self.diagram.frames.iter().enumerate() {
             let x = if place == 0 { 6.0 } else { 222.0 };
             let tone = match () {
-                _ if self.stopped.contains(title) => Tone::Bad,
+                _ if self.is_stopped(title) => Tone::Bad,
                 _ if self.singles.contains(title) => Tone::B,
                 _ => Tone::A,
             };
-            let does = if self.stopped.contains(title) { "Start" } else { "Stop" };
-            let tab = Shape::rect(format!("rack-{place}"), x, 242.0, width, 24.0).tone(tone).label(title).small();
+            let does = if self.is_stopped(title) { "Start" } else { "Stop" };
+            let tab = Shape::rect(format!("rack-{place}"), x, 241.0, width, 25.0).tone(tone).label(title).small();
             scene.add(tab.tap(STOP_RACK, place as i64, format!("{does} {title}")));
         }
         let label = ["Draw the rack", "Split in two racks", "Draw no racks"][self.racks];
-        let button = Shape::rect("racks", 94.0, 242.0, 116.0, 24.0).label(label).small();
+        let button = Shape::rect("racks", 94.0, 241.0, 116.0, 25.0).label(label).small();
         scene.add(button.tap(RACKS, 0, label));
 
         let mut lines = in_lines(&self.singles);
         lines.truncate(2);
         for (place, line) in lines.into_iter().enumerate() {
-            let y = 284.0 + 14.0 * place as f64;
+            let y = 300.0 + 14.0 * place as f64;
             scene.add(Shape::words(format!("singles-{place}"), 0.0, y, line).small().strong());
         }
         let down = format!("Down in 30 days, each part being up 99.9 %: {}", time(self.down_s));
-        scene.add(Shape::words("down", 0.0, 312.0, down).small());
+        scene.add(Shape::words("down", 0.0, 284.0, down).small());
         scene.say(self.words());
     }
 
