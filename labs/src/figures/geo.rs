@@ -1,5 +1,4 @@
-//! Program: geo_routing
-//! Inside: geo_ttl
+//! Program: geo_ttl, geo_routing
 //!
 //! The world of the first program, in which the reader takes regions away. How long a resolver still
 //! gives the old address is what the second program plays; it is rounded to whole seconds.

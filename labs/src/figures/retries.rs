@@ -1,5 +1,4 @@
-//! Program: reliability_storm
-//! Inside: reliability_breaker
+//! Program: reliability_breaker, reliability_storm
 //!
 //! Users come at a steady rate, and the reader stops the server for a second. Which guards the callers
 //! have can change in the middle of the storm; the server never gets faster.
