@@ -71,7 +71,9 @@ impl Lab {
         let is_calm = since.len() > CALM_TICKS
             && since[calm..].iter().all(|moment| moment.refused == 0.0)
             && sizes[calm..].windows(2).all(|pair| pair[0] == pair[1]);
-        let before_help = since.iter().take_while(|moment| moment.serving <= since[0].serving);
+        let before_help = since
+            .iter()
+            .take_while(|moment| moment.serving <= since[0].serving);
         let early: f64 = before_help.map(|moment| moment.refused).sum();
         let now = [
             self.name == "target" && turns(sizes) >= TURNS,
@@ -92,7 +94,9 @@ impl Lab {
 /// The points of a curve; time goes from left to right, now is at the right once there is enough.
 fn curve(moments: &[Moment], height: impl Fn(&Moment) -> f64) -> Vec<(f64, f64)> {
     let points = moments.iter().enumerate();
-    points.map(|(tick, moment)| (LEFT + tick as f64 * TICK_WIDTH, height(moment))).collect()
+    points
+        .map(|(tick, moment)| (LEFT + tick as f64 * TICK_WIDTH, height(moment)))
+        .collect()
 }
 
 fn percent(share: f64) -> u64 {
@@ -163,11 +167,16 @@ impl Figure for Lab {
     }
 
     fn act(&mut self, _: usize, value: i64) {
-        let load = usize::try_from(value).ok().and_then(|place| LOADS.get(place));
+        let load = usize::try_from(value)
+            .ok()
+            .and_then(|place| LOADS.get(place));
         if let Some(load) = load.filter(|load| **load != self.load) {
             let at = self.moments.len();
             // Changed twice before anything happened, it changed once.
-            let old = self.change.filter(|(_, tick)| *tick == at).map_or(self.load, |(old, _)| old);
+            let old = self
+                .change
+                .filter(|(_, tick)| *tick == at)
+                .map_or(self.load, |(old, _)| old);
             self.load = *load;
             self.change = (old != *load).then_some((old, at));
         }
@@ -175,14 +184,26 @@ impl Figure for Lab {
 
     fn draw(&self, scene: &mut Scene) {
         scene.height(BUSY_Y + 18.0);
-        scene.add(Shape::words("load", 0.0, 13.0, "Requests/s").small().strong());
+        scene.add(
+            Shape::words("load", 0.0, 13.0, "Requests/s")
+                .small()
+                .strong(),
+        );
         for (place, load) in LOADS.into_iter().enumerate() {
-            let (tone, strong) = if load == self.load { (Tone::B, true) } else { (Tone::Plain, false) };
+            let (tone, strong) = if load == self.load {
+                (Tone::B, true)
+            } else {
+                (Tone::Plain, false)
+            };
             let x = 76.0 + 58.0 * place as f64;
             let mut shape = Shape::rect(format!("load-{load}"), x, 0.0, 54.0, 26.0)
                 .tone(tone)
                 .label(load.to_string())
-                .tap(0, place as i64, format!("Change the load to {load} requests a second"));
+                .tap(
+                    0,
+                    place as i64,
+                    format!("Change the load to {load} requests a second"),
+                );
             if strong {
                 shape = shape.strong();
             }
@@ -193,11 +214,19 @@ impl Figure for Lab {
         let count = format!("{serving} serve, {starting} start");
         scene.add(Shape::words("servers", 0.0, 40.0, count).small().strong());
         let refused = format!("refused: {}", self.refused());
-        scene.add(Shape::words("refused", WIDTH_MAX, 40.0, refused).to_the_left().small());
+        scene.add(
+            Shape::words("refused", WIDTH_MAX, 40.0, refused)
+                .to_the_left()
+                .small(),
+        );
         for server in 0..serving + starting {
             let x = 2.0 + (server % IN_A_ROW) as f64 * 10.1;
             let y = 50.0 + (server / IN_A_ROW) as f64 * 11.0;
-            let tone = if server < serving { Tone::A } else { Tone::Faint };
+            let tone = if server < serving {
+                Tone::A
+            } else {
+                Tone::Faint
+            };
             scene.add(Shape::rect(format!("server-{server}"), x, y, 8.0, 8.0).tone(tone));
         }
 
@@ -210,45 +239,85 @@ impl Figure for Lab {
             ("serving", LEFT + 76.0, Tone::C, "serving"),
             ("needed", LEFT + 150.0, Tone::D, "needed at 60 %"),
         ] {
-            scene.add(Shape::line(format!("legend-{name}"), x, 83.0, x + 16.0, 83.0).tone(tone).strong());
+            scene.add(
+                Shape::line(format!("legend-{name}"), x, 83.0, x + 16.0, 83.0)
+                    .tone(tone)
+                    .strong(),
+            );
             scene.add(Shape::words(format!("words-{name}"), x + 20.0, 83.0, words).small());
         }
-        for (name, x, tone, words) in
-            [("busy", LEFT, Tone::Faint, "busy"), ("seen", LEFT + 76.0, Tone::B, "busy, mean of a minute")]
-        {
+        for (name, x, tone, words) in [
+            ("busy", LEFT, Tone::Faint, "busy"),
+            ("seen", LEFT + 76.0, Tone::B, "busy, mean of a minute"),
+        ] {
             let y = BUSY_Y - BUSY_HEIGHT - 16.0;
-            scene.add(Shape::line(format!("legend-{name}"), x, y, x + 16.0, y).tone(tone).strong());
+            scene.add(
+                Shape::line(format!("legend-{name}"), x, y, x + 16.0, y)
+                    .tone(tone)
+                    .strong(),
+            );
             scene.add(Shape::words(format!("words-{name}"), x + 20.0, y, words).small());
         }
         for count in [0, SERVERS_MAX / 2, SERVERS_MAX] {
             let y = servers(count as f64);
             let to = if count == 0 { WIDTH_MAX } else { LEFT + 4.0 };
             scene.add(Shape::line(format!("grid-{count}"), LEFT, y, to, y));
-            scene.add(Shape::words(format!("axis-{count}"), LEFT - 4.0, y, count.to_string()).to_the_left().small());
+            scene.add(
+                Shape::words(format!("axis-{count}"), LEFT - 4.0, y, count.to_string())
+                    .to_the_left()
+                    .small(),
+            );
         }
         for (share, words) in [(0.0, "0"), (0.6, "60"), (1.0, "100")] {
             let y = busy(share);
             let to = if share == 1.0 { LEFT + 4.0 } else { WIDTH_MAX };
             let line = Shape::line(format!("grid-busy-{words}"), LEFT, y, to, y);
             scene.add(if share == 0.6 { line.dashed() } else { line });
-            scene.add(Shape::words(format!("axis-busy-{words}"), LEFT - 4.0, y, words).to_the_left().small());
+            scene.add(
+                Shape::words(format!("axis-busy-{words}"), LEFT - 4.0, y, words)
+                    .to_the_left()
+                    .small(),
+            );
         }
         for (name, tone, points) in [
-            ("needed", Tone::D, curve(shown, |moment| servers(moment.needed))),
-            ("serving", Tone::C, curve(shown, |moment| servers(moment.serving as f64))),
-            ("ordered", Tone::A, curve(shown, |moment| servers(moment.ordered as f64))),
-            ("busy", Tone::Plain, curve(shown, |moment| busy(moment.busy))),
+            (
+                "needed",
+                Tone::D,
+                curve(shown, |moment| servers(moment.needed)),
+            ),
+            (
+                "serving",
+                Tone::C,
+                curve(shown, |moment| servers(moment.serving as f64)),
+            ),
+            (
+                "ordered",
+                Tone::A,
+                curve(shown, |moment| servers(moment.ordered as f64)),
+            ),
+            (
+                "busy",
+                Tone::Plain,
+                curve(shown, |moment| busy(moment.busy)),
+            ),
             ("seen", Tone::B, curve(shown, |moment| busy(moment.seen))),
         ] {
             if points.len() > 1 {
                 let path = Shape::path(format!("curve-{name}"), points).tone(tone);
-                scene.add(if name == "ordered" { path.strong() } else { path });
+                scene.add(if name == "ordered" {
+                    path.strong()
+                } else {
+                    path
+                });
             }
         }
         // Where somebody was refused, the ground is marked.
         let mut tick = 0;
         while tick < shown.len() {
-            let length = shown[tick..].iter().take_while(|moment| moment.refused > 0.0).count();
+            let length = shown[tick..]
+                .iter()
+                .take_while(|moment| moment.refused > 0.0)
+                .count();
             if length > 0 {
                 let (x, width) = (LEFT + tick as f64 * TICK_WIDTH, length as f64 * TICK_WIDTH);
                 let key = format!("refused-{}", from + tick);
@@ -257,7 +326,11 @@ impl Figure for Lab {
             tick += length.max(1);
         }
         let end = LEFT + shown.len().saturating_sub(1) as f64 * TICK_WIDTH;
-        scene.add(Shape::words("time", end.max(LEFT + 20.0), BUSY_Y + 10.0, "now").to_the_left().small());
+        scene.add(
+            Shape::words("time", end.max(LEFT + 20.0), BUSY_Y + 10.0, "now")
+                .to_the_left()
+                .small(),
+        );
         if end > LEFT + 100.0 {
             let minutes = shown.len() as u64 * TICK_S / 60;
             let words = format!("{minutes} min ago");
@@ -279,7 +352,11 @@ impl Lab {
                 self.name, self.load
             );
         };
-        let before = self.moments.iter().nth_back(1).map_or(super::SERVERS_MIN, |moment| moment.ordered);
+        let before = self
+            .moments
+            .iter()
+            .nth_back(1)
+            .map_or(super::SERVERS_MIN, |moment| moment.ordered);
         let order = match now.ordered as i64 - before as i64 {
             0 if before == SERVERS_MAX => "leaves it at the most allowed".to_owned(),
             0 => "orders none".to_owned(),
@@ -339,13 +416,20 @@ mod tests {
         for index in 0..loops().len() {
             for noise in [0.0, 0.2] {
                 let percent = if noise > 0.0 { "20" } else { "0" };
-                let setup = Setup::new(1).with("loop", &index.to_string()).with("noise", percent);
+                let setup = Setup::new(1)
+                    .with("loop", &index.to_string())
+                    .with("noise", percent);
                 let mut lab = Lab::new(&setup);
                 lab.act(0, 0);
                 ticks(&mut lab, 8);
                 lab.act(0, 2);
                 ticks(&mut lab, 112);
-                let program = run(&mut *loops().into_iter().nth(index).expect("a loop").1, step, noise, 1);
+                let program = run(
+                    &mut *loops().into_iter().nth(index).expect("a loop").1,
+                    step,
+                    noise,
+                    1,
+                );
                 assert_eq!(lab.simulation.run.sizes, program.sizes);
                 assert_eq!(lab.simulation.run.refused, program.refused);
             }

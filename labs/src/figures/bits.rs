@@ -93,21 +93,38 @@ impl Figure for Lab {
             Control {
                 key: "width",
                 label: "Bits",
-                kind: Kind::Choice { options: &["8", "16", "32"], value: 2 },
+                kind: Kind::Choice {
+                    options: &["8", "16", "32"],
+                    value: 2,
+                },
             },
             Control {
                 key: "start",
                 label: "Begin with",
                 kind: Kind::Choice {
-                    options: &["the text Rust", "zero", "the largest signed number", "random bits"],
+                    options: &[
+                        "the text Rust",
+                        "zero",
+                        "the largest signed number",
+                        "random bits",
+                    ],
                     value: 0,
                 },
             },
         ],
         actions: &[
-            Action { label: "Flip a bit", button: false },
-            Action { label: "Negate", button: true },
-            Action { label: "Shift left", button: true },
+            Action {
+                label: "Flip a bit",
+                button: false,
+            },
+            Action {
+                label: "Negate",
+                button: true,
+            },
+            Action {
+                label: "Shift left",
+                button: true,
+            },
         ],
         goals: &[
             "Add one (a step) and make the signed number smaller.",
@@ -129,7 +146,11 @@ impl Figure for Lab {
             2 => u32::MAX >> (33 - width),
             _ => Rng::with_seed(setup.seed).u32(..),
         };
-        Lab { bits: Bits::new(row, width), before: None, reached: [false; 4] }
+        Lab {
+            bits: Bits::new(row, width),
+            before: None,
+            reached: [false; 4],
+        }
     }
 
     fn step(&mut self) -> bool {
@@ -157,11 +178,17 @@ impl Figure for Lab {
             let words = format!("byte {}", index + 1);
             scene.add(Shape::words(format!("byte-{index}"), 0.0, y + 7.0, words).small());
             let hex = format!("{byte:02X} hex");
-            scene.add(Shape::words(format!("hex-{index}"), 0.0, y + 20.0, hex).small().strong());
+            scene.add(
+                Shape::words(format!("hex-{index}"), 0.0, y + 20.0, hex)
+                    .small()
+                    .strong(),
+            );
             for column in 0..8 {
                 let place = width - 1 - (8 * index as u32 + column);
                 let set = self.bits.at(place) == 1;
-                let changed = self.before.is_some_and(|(_, old)| old.at(place) != self.bits.at(place));
+                let changed = self
+                    .before
+                    .is_some_and(|(_, old)| old.at(place) != self.bits.at(place));
                 let tone = match (set, changed) {
                     (_, true) => Tone::C,
                     (true, false) => Tone::A,
@@ -177,7 +204,11 @@ impl Figure for Lab {
                 )
                 .tone(tone)
                 .label(digit)
-                .tap(FLIP, place.into(), format!("Bit {place} is {digit}, flip it"));
+                .tap(
+                    FLIP,
+                    place.into(),
+                    format!("Bit {place} is {digit}, flip it"),
+                );
                 if set {
                     bit = bit.strong();
                 }
@@ -210,7 +241,11 @@ impl Figure for Lab {
         let float = self.bits.float().map(f32::classify);
         let readings = [
             ("unsigned", unsigned.to_string(), Tone::Plain),
-            ("signed", signed.to_string(), if differ { Tone::B } else { Tone::Plain }),
+            (
+                "signed",
+                signed.to_string(),
+                if differ { Tone::B } else { Tone::Plain },
+            ),
             (
                 "float",
                 self.float(),
@@ -222,14 +257,19 @@ impl Figure for Lab {
             ),
             (
                 "text",
-                text.clone().unwrap_or_else(|wrong| format!("none: {wrong}")),
+                text.clone()
+                    .unwrap_or_else(|wrong| format!("none: {wrong}")),
                 if text.is_ok() { Tone::Good } else { Tone::Bad },
             ),
         ];
         for (name, value, tone) in readings {
             scene.add(Shape::words(format!("name-{name}"), 0.0, y + 12.0, name).small());
             let space = 8.0 * BIT - 4.0;
-            scene.add(Shape::rect(format!("reading-{name}"), LEFT, y, space, 24.0).tone(tone).label(value));
+            scene.add(
+                Shape::rect(format!("reading-{name}"), LEFT, y, space, 24.0)
+                    .tone(tone)
+                    .label(value),
+            );
             y += 30.0;
             if name == "float" && width == 32 {
                 let (sign, exponent, _) = self.bits.fields();
@@ -239,9 +279,13 @@ impl Figure for Lab {
                     (Tone::C, LEFT + 166.0, "fraction".to_owned()),
                 ];
                 for (place, (tone, x, words)) in keys.into_iter().enumerate() {
-                    let line = Shape::line(format!("legend-{place}"), x, y + 2.0, x + 16.0, y + 2.0);
+                    let line =
+                        Shape::line(format!("legend-{place}"), x, y + 2.0, x + 16.0, y + 2.0);
                     scene.add(line.tone(tone).strong());
-                    scene.add(Shape::words(format!("legend-words-{place}"), x + 20.0, y + 2.0, words).small());
+                    scene.add(
+                        Shape::words(format!("legend-words-{place}"), x + 20.0, y + 2.0, words)
+                            .small(),
+                    );
                 }
                 y += 15.0;
             }
@@ -253,7 +297,11 @@ impl Figure for Lab {
                 format!("Bit {place} is {} now. ", self.bits.at(place))
             }
             Some((What::AddedOne { carry }, old)) => {
-                let lost = if carry == 1 { ", and the carry had no place to go" } else { "" };
+                let lost = if carry == 1 {
+                    ", and the carry had no place to go"
+                } else {
+                    ""
+                };
                 let wrapped = if signed < old.signed() {
                     format!(": as signed, {} became {signed}", old.signed())
                 } else {
@@ -263,7 +311,10 @@ impl Figure for Lab {
             }
             Some((What::Negated, _)) => "All bits were flipped and one was added. ".to_owned(),
             Some((What::Shifted, old)) => {
-                format!("Shifted left; the {} at the top is lost. ", old.at(width - 1))
+                format!(
+                    "Shifted left; the {} at the top is lost. ",
+                    old.at(width - 1)
+                )
             }
         };
         let integers = if differ {
@@ -271,7 +322,11 @@ impl Figure for Lab {
         } else {
             format!("Unsigned and signed {unsigned}")
         };
-        let float = if width == 32 { format!(", float {}", self.float()) } else { String::new() };
+        let float = if width == 32 {
+            format!(", float {}", self.float())
+        } else {
+            String::new()
+        };
         let text = match text {
             Ok(text) => format!("text {text}"),
             Err(wrong) => format!("no text, since {wrong}"),
@@ -335,7 +390,10 @@ mod tests {
         flip(&mut lab, &[29, 27, 26, 24]);
         assert!(!lab.reached[3]);
         flip(&mut lab, &[23]);
-        assert_eq!((lab.bits.fields().1, lab.float()), (255, "not a number".to_owned()));
+        assert_eq!(
+            (lab.bits.fields().1, lab.float()),
+            (255, "not a number".to_owned())
+        );
         assert!(lab.reached[3]);
     }
 
@@ -357,7 +415,11 @@ mod tests {
             let mut scene = Scene::default();
             lab.draw(&mut scene);
             let svg = scene.still("");
-            for reading in [lab.bits.unsigned().to_string(), lab.bits.signed().to_string(), lab.float()] {
+            for reading in [
+                lab.bits.unsigned().to_string(),
+                lab.bits.signed().to_string(),
+                lab.float(),
+            ] {
                 assert!(svg.contains(&format!(">{reading}<")), "{reading}: {svg}");
             }
             let ones = svg.matches(">1<").count();
@@ -367,6 +429,9 @@ mod tests {
 
     #[test]
     fn letters_that_cannot_be_seen_get_a_sign() {
-        assert_eq!(shown("a\n\u{7f}\u{85}\u{e9}"), "a\u{240a}\u{2421}\u{fffd}\u{e9}");
+        assert_eq!(
+            shown("a\n\u{7f}\u{85}\u{e9}"),
+            "a\u{240a}\u{2421}\u{fffd}\u{e9}"
+        );
     }
 }

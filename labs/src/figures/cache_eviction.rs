@@ -13,7 +13,12 @@ use crate::figure::{About, Action, Control, Figure, Kind, Setup};
 use crate::scene::{Scene, Shape, Tone, WIDTH_MAX};
 
 const REQUESTS: usize = 240;
-const TRACES: [&str; 4] = ["popular keys (Zipf)", "a loop", "popularity that moves", "popular keys and scans"];
+const TRACES: [&str; 4] = [
+    "popular keys (Zipf)",
+    "a loop",
+    "popularity that moves",
+    "popular keys and scans",
+];
 /// Keys that nothing but the reader's scan asks for.
 const SCANNED: u64 = 1_000;
 /// A hit ratio says little before so many requests.
@@ -48,7 +53,10 @@ impl Lab {
 
     fn kept(&self, row: usize) -> usize {
         let boxes = &self.rows[row].boxes;
-        self.hot.iter().filter(|key| boxes.contains(&Some(**key))).count()
+        self.hot
+            .iter()
+            .filter(|key| boxes.contains(&Some(**key)))
+            .count()
     }
 }
 
@@ -59,20 +67,38 @@ impl Figure for Lab {
             Control {
                 key: "trace",
                 label: "Requests",
-                kind: Kind::Choice { options: &TRACES, value: 0 },
+                kind: Kind::Choice {
+                    options: &TRACES,
+                    value: 0,
+                },
             },
             Control {
                 key: "capacity",
                 label: "Room in each cache",
-                kind: Kind::Slider { min: 4, max: 10, step: 1, value: 8, unit: "entries" },
+                kind: Kind::Slider {
+                    min: 4,
+                    max: 10,
+                    step: 1,
+                    value: 8,
+                    unit: "entries",
+                },
             },
             Control {
                 key: "keys",
                 label: "Different keys",
-                kind: Kind::Slider { min: 6, max: 40, step: 1, value: 24, unit: "" },
+                kind: Kind::Slider {
+                    min: 6,
+                    max: 40,
+                    step: 1,
+                    value: 24,
+                    unit: "",
+                },
             },
         ],
-        actions: &[Action { label: "Scan once", button: true }],
+        actions: &[Action {
+            label: "Scan once",
+            button: true,
+        }],
         goals: &[
             "Find requests of which LRU answers none, and another policy some.",
             "Let one scan empty LRU of all that it held, while another cache keeps half.",
@@ -143,24 +169,39 @@ impl Figure for Lab {
         let top = 44.0;
         scene.height(top + ROW * self.rows.len() as f64 + 4.0);
         let shown = |key: &Key| {
-            if key.0 >= SCANNED { format!("s{}", key.0 - SCANNED) } else { key.0.to_string() }
+            if key.0 >= SCANNED {
+                format!("s{}", key.0 - SCANNED)
+            } else {
+                key.0.to_string()
+            }
         };
         scene.add(Shape::words("next-label", 0.0, 12.0, "Next").small());
         for (place, key) in self.coming.iter().take(8).enumerate() {
             let number = self.asked.len() + place;
             let tone = if key.0 >= SCANNED { Tone::B } else { Tone::A };
             let x = LEFT + place as f64 * 28.0;
-            scene.add(Shape::rect(format!("next-{number}"), x, 2.0, 24.0, 20.0).tone(tone).label(shown(key)).small());
+            scene.add(
+                Shape::rect(format!("next-{number}"), x, 2.0, 24.0, 20.0)
+                    .tone(tone)
+                    .label(shown(key))
+                    .small(),
+            );
         }
         let newest = self.asked.last();
         let width = ((WIDTH_MAX - LEFT - 38.0) / self.capacity as f64).min(30.0);
         for (index, row) in self.rows.iter().enumerate() {
             let y = top + index as f64 * ROW;
-            scene.add(Shape::words(format!("name-{}", row.name), 0.0, y + 12.0, row.name).small().strong());
+            scene.add(
+                Shape::words(format!("name-{}", row.name), 0.0, y + 12.0, row.name)
+                    .small()
+                    .strong(),
+            );
             for (place, key) in row.boxes.iter().enumerate() {
                 let (tone, label) = match key {
                     None => (Tone::Faint, String::new()),
-                    Some(key) if Some(key) == newest && row.last == Some(true) => (Tone::Good, shown(key)),
+                    Some(key) if Some(key) == newest && row.last == Some(true) => {
+                        (Tone::Good, shown(key))
+                    }
                     Some(key) if Some(key) == newest => (Tone::C, shown(key)),
                     Some(key) if key.0 >= SCANNED => (Tone::B, shown(key)),
                     Some(key) => (Tone::A, shown(key)),
@@ -174,7 +215,11 @@ impl Figure for Lab {
                 );
             }
             let percent = format!("{:.0} %", 100.0 * self.ratio(index));
-            scene.add(Shape::words(format!("hits-{}", row.name), WIDTH_MAX, y + 12.0, percent).to_the_left().small());
+            scene.add(
+                Shape::words(format!("hits-{}", row.name), WIDTH_MAX, y + 12.0, percent)
+                    .to_the_left()
+                    .small(),
+            );
         }
         let ratios: Vec<String> = self
             .rows
@@ -185,8 +230,12 @@ impl Figure for Lab {
         scene.say(match newest {
             None => "Nothing was asked for yet.".to_owned(),
             Some(key) => {
-                let found: Vec<&str> =
-                    self.rows.iter().filter(|row| row.last == Some(true)).map(|row| row.name).collect();
+                let found: Vec<&str> = self
+                    .rows
+                    .iter()
+                    .filter(|row| row.last == Some(true))
+                    .map(|row| row.name)
+                    .collect();
                 let found = match found.len() {
                     0 => "no cache has it".to_owned(),
                     5 => "every cache has it".to_owned(),
@@ -210,7 +259,12 @@ impl Figure for Lab {
         vec![
             enough && self.rows[1].hits == 0 && self.rows.iter().any(|row| row.hits > 0),
             scanned && self.kept(1) == 0 && (0..5).any(|row| self.kept(row) >= half),
-            enough && self.rows.iter().enumerate().all(|(index, row)| index == 2 || row.hits > lfu),
+            enough
+                && self
+                    .rows
+                    .iter()
+                    .enumerate()
+                    .all(|(index, row)| index == 2 || row.hits > lfu),
         ]
     }
 }

@@ -11,7 +11,11 @@ use super::{Answer, Call, Message, NodeId, Operation, Rule, World, AP, CP, N1, N
 use crate::figure::{About, Action, Control, Figure, Kind, Setup};
 use crate::scene::{Scene, Shape, Tone, WIDTH_MAX};
 
-const RULE_NAMES: [&str; 3] = ["2 of 3, reads write back (CP)", "2 of 3, no write-back", "1 of 3 (AP)"];
+const RULE_NAMES: [&str; 3] = [
+    "2 of 3, reads write back (CP)",
+    "2 of 3, no write-back",
+    "1 of 3 (AP)",
+];
 /// Whatever ten operations are, the checker's memo stays below its limit: there are at most
 /// 2^10 sets of them, and in each the value is 0 or one of those written in it.
 const OPERATIONS_MAX: usize = 10;
@@ -60,7 +64,12 @@ fn judged(op: &Operation) -> Option<checker::Operation> {
         (Call::Read, _) => return None, // no answer and no effect
     };
     let ended = answered.map(|(end, _)| end);
-    Some(checker::Operation { client: op.node.to_string(), call, started: op.started, ended })
+    Some(checker::Operation {
+        client: op.node.to_string(),
+        call,
+        started: op.started,
+        ended,
+    })
 }
 
 fn shortly(op: &Operation) -> String {
@@ -82,7 +91,11 @@ fn said(call: &checker::Call) -> String {
 
 impl Lab {
     fn call(&mut self, node: usize, read: bool) {
-        let is_new = self.world.history.iter().all(|op| op.node.0 != node || op.started < self.world.now);
+        let is_new = self
+            .world
+            .history
+            .iter()
+            .all(|op| op.node.0 != node || op.started < self.world.now);
         if self.world.nodes[node].call.is_some() || !is_new {
             return;
         }
@@ -95,7 +108,14 @@ impl Lab {
             true => format!("A client reads from {}.", PARTS[node]),
             false => format!("A client writes {} to {}.", self.written, PARTS[node]),
         };
-        self.world.call(NodeId(node), if read { Call::Read } else { Call::Write(self.written) });
+        self.world.call(
+            NodeId(node),
+            if read {
+                Call::Read
+            } else {
+                Call::Write(self.written)
+            },
+        );
         self.look();
     }
 
@@ -114,14 +134,21 @@ impl Lab {
     /// Asks the checker, and sees what has come about.
     fn look(&mut self) {
         let world = &self.world;
-        self.sent_at.retain(|number, _| world.in_flight.keys().any(|(_, sent)| sent == number));
+        self.sent_at
+            .retain(|number, _| world.in_flight.keys().any(|(_, sent)| sent == number));
         for (_, number) in world.in_flight.keys() {
             self.sent_at.entry(*number).or_insert(world.now);
         }
-        for op in world.history.iter().filter(|op| op.ended.is_some_and(|(end, _)| end == world.now)) {
+        for op in world
+            .history
+            .iter()
+            .filter(|op| op.ended.is_some_and(|(end, _)| end == world.now))
+        {
             let node = PARTS[op.node.0];
             self.event = match (op.call, op.ended) {
-                (Call::Write(x), Some((_, Answer::Refused))) => format!("{node} refuses to write {x}."),
+                (Call::Write(x), Some((_, Answer::Refused))) => {
+                    format!("{node} refuses to write {x}.")
+                }
                 (_, Some((_, Answer::Refused))) => format!("{node} refuses to read."),
                 (Call::Write(x), _) => format!("{node} confirms the write of {x}."),
                 (_, Some((_, Answer::Value(x)))) => format!("A read of {node} gives {x}."),
@@ -133,7 +160,9 @@ impl Lab {
         let confirmed = |cut: NodeId, inside: bool, answer: Answer| {
             let mut since = world.history.iter().filter(|op| op.started >= self.cut_at);
             since.find_map(|op| match (op.call, op.ended) {
-                (Call::Write(x), Some((_, found))) if found == answer && (op.node == cut) == inside => {
+                (Call::Write(x), Some((_, found)))
+                    if found == answer && (op.node == cut) == inside =>
+                {
                     Some(x)
                 }
                 _ => None,
@@ -150,16 +179,26 @@ impl Lab {
             None => {
                 let held = world.nodes.each_ref().map(|node| node.stored.value);
                 let same = held.iter().all(|value| *value == held[0]);
-                self.one_is_gone |= same && self.both_sides.is_some_and(|sides| sides.contains(&held[0]));
+                self.one_is_gone |= same
+                    && self
+                        .both_sides
+                        .is_some_and(|sides| sides.contains(&held[0]));
             }
         }
     }
 
     fn draw_links(&self, scene: &mut Scene) {
         for (one, other, [x1, y1, x2, y2]) in LINKS {
-            let is_cut = self.world.cut_off.is_some_and(|cut| [one, other].contains(&cut.0));
+            let is_cut = self
+                .world
+                .cut_off
+                .is_some_and(|cut| [one, other].contains(&cut.0));
             let link = Shape::line(format!("link-{one}-{other}"), x1, y1, x2, y2);
-            scene.add(if is_cut { link.tone(Tone::Bad).dashed() } else { link.strong() });
+            scene.add(if is_cut {
+                link.tone(Tone::Bad).dashed()
+            } else {
+                link.strong()
+            });
         }
     }
 
@@ -188,7 +227,12 @@ impl Lab {
                 Message::Gossip(version) => (Tone::D, version.value.to_string()),
             };
             let (x, y) = (x1 + (x2 - x1) * part, y1 + (y2 - y1) * part - aside);
-            scene.add(Shape::circle(format!("m-{number}"), x, y, 9.0).tone(tone).label(label).small());
+            scene.add(
+                Shape::circle(format!("m-{number}"), x, y, 9.0)
+                    .tone(tone)
+                    .label(label)
+                    .small(),
+            );
         }
     }
 
@@ -197,7 +241,11 @@ impl Lab {
         for (i, node) in self.world.nodes.iter().enumerate() {
             let ((x, y), name) = (PLACES[i], PARTS[i]);
             let is_cut = self.world.cut_off == Some(node.id);
-            let does = if is_cut { format!("Heal the cut around {name}") } else { format!("Cut {name} off") };
+            let does = if is_cut {
+                format!("Heal the cut around {name}")
+            } else {
+                format!("Cut {name} off")
+            };
             let tone = if is_cut { Tone::Bad } else { Tone::Plain };
             scene.add(
                 Shape::rect(name, x, y, NODE_WIDTH, NODE_HEIGHT)
@@ -218,7 +266,9 @@ impl Lab {
             }
             for (action, place, label) in [(WRITE, 0.0, "write"), (READ, 48.0, "read")] {
                 let key = format!("{label}-{name}");
-                let button = Shape::rect(key, x + place, below, 42.0, 26.0).label(label).small();
+                let button = Shape::rect(key, x + place, below, 42.0, 26.0)
+                    .label(label)
+                    .small();
                 scene.add(match full {
                     true => button.tone(Tone::Faint),
                     false => button.tap(action, i as i64, format!("{label} at {name}")),
@@ -242,7 +292,11 @@ impl Lab {
         };
         for (i, name) in PARTS.iter().enumerate() {
             let y = HISTORY_Y + i as f64 * ROW + 11.0;
-            scene.add(Shape::words(format!("row-{name}"), 0.0, y, *name).small().strong());
+            scene.add(
+                Shape::words(format!("row-{name}"), 0.0, y, *name)
+                    .small()
+                    .strong(),
+            );
         }
         for (number, op) in history.iter().enumerate() {
             let is_culprit = judged(op).is_some_and(|op| culprits.contains(&op));
@@ -254,9 +308,17 @@ impl Lab {
                 Some((_, Answer::Wrote)) => Tone::A,
             };
             let from = rank(op.started);
-            let to = op.ended.map_or(moments.len() as f64, |(end, _)| rank(end) + 1.0);
+            let to = op
+                .ended
+                .map_or(moments.len() as f64, |(end, _)| rank(end) + 1.0);
             let (x, y) = (LEFT + from * width, HISTORY_Y + op.node.0 as f64 * ROW);
-            let bar = Shape::rect(format!("op-{number}"), x, y, (to - from) * width - 2.0, 22.0);
+            let bar = Shape::rect(
+                format!("op-{number}"),
+                x,
+                y,
+                (to - from) * width - 2.0,
+                22.0,
+            );
             scene.add(bar.tone(tone).label(shortly(op)).small());
         }
     }
@@ -264,8 +326,10 @@ impl Lab {
     fn verdict(&self) -> String {
         match &self.order {
             None => {
-                let all: Vec<String> =
-                    checker::culprits(&self.judged).iter().map(|op| said(&op.call)).collect();
+                let all: Vec<String> = checker::culprits(&self.judged)
+                    .iter()
+                    .map(|op| said(&op.call))
+                    .collect();
                 format!("No single order explains: {}.", all.join(", "))
             }
             Some(order) if order.is_empty() => "No client has an answer yet.".to_owned(),
@@ -311,7 +375,10 @@ impl Figure for Lab {
     fn new(setup: &Setup) -> Self {
         let rule = match setup.number(Self::ABOUT, "rule") {
             0 => CP,
-            1 => Rule { write_back: false, ..CP },
+            1 => Rule {
+                write_back: false,
+                ..CP
+            },
             _ => AP,
         };
         let mut world = World::new(rule, setup.seed);
@@ -359,9 +426,18 @@ impl Figure for Lab {
             Some(_) => "✓ one copy could have answered so",
             None => "✕ no single order explains what is marked",
         };
-        let tone = if self.order.is_some() { Tone::Good } else { Tone::Bad };
+        let tone = if self.order.is_some() {
+            Tone::Good
+        } else {
+            Tone::Bad
+        };
         let y = HISTORY_Y + 3.0 * ROW + 12.0;
-        scene.add(Shape::words("verdict", LEFT, y, verdict).tone(tone).small().strong());
+        scene.add(
+            Shape::words("verdict", LEFT, y, verdict)
+                .tone(tone)
+                .small()
+                .strong(),
+        );
         let [n1, n2, n3] = self.world.nodes.each_ref().map(|node| node.stored.value);
         scene.say(format!(
             "Tick {}. {} n1 holds {n1}, n2 {n2}, n3 {n3}. {}",
@@ -372,7 +448,12 @@ impl Figure for Lab {
     }
 
     fn reached(&self) -> Vec<bool> {
-        vec![self.refused_and_consistent, self.both_sides.is_some(), self.order.is_none(), self.one_is_gone]
+        vec![
+            self.refused_and_consistent,
+            self.both_sides.is_some(),
+            self.order.is_none(),
+            self.one_is_gone,
+        ]
     }
 }
 
@@ -463,6 +544,9 @@ mod tests {
         lab.draw(&mut scene);
         let marked = scene.svg("").matches("tone-bad").count();
         let links_node_and_verdict = 2 + 1 + 1;
-        assert_eq!(marked, checker::culprits(&lab.judged).len() + links_node_and_verdict);
+        assert_eq!(
+            marked,
+            checker::culprits(&lab.judged).len() + links_node_and_verdict
+        );
     }
 }

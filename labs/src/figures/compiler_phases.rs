@@ -27,7 +27,12 @@ const PROGRAM: &str = "fn main() {
         print(n * day);
     }
 }";
-const LEVELS: [&str; 4] = ["off", "on", "wrong: drops unread calls", "wrong: drops unread divisions"];
+const LEVELS: [&str; 4] = [
+    "off",
+    "on",
+    "wrong: drops unread calls",
+    "wrong: drops unread divisions",
+];
 const CYCLES_MAX: u64 = 20_000;
 const INTERPRETER_STEPS_MAX: u64 = 20_000;
 /// The phases, and then the processor.
@@ -81,7 +86,12 @@ struct Instant {
 }
 
 /// The program compiled, linked and run, for a reader who has not stepped there yet.
-fn made(source: &Source, module: &Module, symbols: &Symbols, level: Level) -> Result<Made, Vec<Diagnostic>> {
+fn made(
+    source: &Source,
+    module: &Module,
+    symbols: &Symbols,
+    level: Level,
+) -> Result<Made, Vec<Diagnostic>> {
     let lowered = lower(module, symbols, source);
     let mut optimised = lowered.clone();
     for code in &mut optimised {
@@ -90,7 +100,8 @@ fn made(source: &Source, module: &Module, symbols: &Symbols, level: Level) -> Re
     let object = translate(source, module, symbols, level)?;
     let linked = |object: &Object| {
         let library = runtime().map_err(|message| vec![message])?;
-        link(&[object.clone(), library]).map_err(|errors| errors.iter().map(ToString::to_string).collect())
+        link(&[object.clone(), library])
+            .map_err(|errors| errors.iter().map(ToString::to_string).collect())
     };
     let image: Result<Image, Vec<String>> = linked(&object);
     let ran = |image: &Result<Image, Vec<String>>| match image {
@@ -100,7 +111,16 @@ fn made(source: &Source, module: &Module, symbols: &Symbols, level: Level) -> Re
     let (outcome, cycles) = ran(&image);
     let plain_cycles = ran(&linked(&translate(source, module, symbols, Level::Off)?)).1;
     let wanted = interpret(&[(source, module)], INTERPRETER_STEPS_MAX);
-    Ok(Made { lowered, optimised, object, image, outcome, cycles, plain_cycles, wanted })
+    Ok(Made {
+        lowered,
+        optimised,
+        object,
+        image,
+        outcome,
+        cycles,
+        plain_cycles,
+        wanted,
+    })
 }
 
 fn plural(count: usize, what: &str) -> String {
@@ -141,7 +161,10 @@ fn tree(module: &Module) -> Vec<String> {
     let mut lines = Vec::new();
     for function in &module.functions {
         lines.push(format!("{}: {}", function.name.text, signature(function)));
-        function.body.iter().for_each(|body| block(body, 1, &mut lines));
+        function
+            .body
+            .iter()
+            .for_each(|body| block(body, 1, &mut lines));
     }
     lines
 }
@@ -177,7 +200,9 @@ fn block(statements: &Block, depth: usize, lines: &mut Vec<String>) {
             }
             Statement::Return(_, value) => {
                 line(depth, "return", lines);
-                value.iter().for_each(|value| expression(value, depth + 1, lines));
+                value
+                    .iter()
+                    .for_each(|value| expression(value, depth + 1, lines));
             }
             Statement::Print(value) => {
                 line(depth, "print", lines);
@@ -212,7 +237,9 @@ fn expression(expr: &Expr, depth: usize, lines: &mut Vec<String>) {
         }
         ExprKind::Call(name, arguments) => {
             line(depth, &format!("call {}", name.text), lines);
-            arguments.iter().for_each(|argument| expression(argument, depth + 1, lines));
+            arguments
+                .iter()
+                .for_each(|argument| expression(argument, depth + 1, lines));
         }
         ExprKind::Wrong => line(depth, "?", lines),
     }
@@ -241,7 +268,9 @@ fn kept(before: &[String], after: &[String]) -> Vec<bool> {
 }
 
 fn instruction(word: u32) -> String {
-    decode(word).map_or("not an instruction".to_owned(), |instruction| instruction.to_string())
+    decode(word).map_or("not an instruction".to_owned(), |instruction| {
+        instruction.to_string()
+    })
 }
 
 fn ending(outcome: &Outcome) -> String {
@@ -280,8 +309,17 @@ impl Lab {
                 .filter(|(place, id)| id.0 == number && **place != at)
                 .map(|(at, _)| place(*at))
                 .collect();
-            let used = if uses.is_empty() { "not used".to_owned() } else { format!("used {}", uses.join(" ")) };
-            format!("{:<8}{:<5} of {:<6}{used}", variable.name.text, variable.ty, place(at))
+            let used = if uses.is_empty() {
+                "not used".to_owned()
+            } else {
+                format!("used {}", uses.join(" "))
+            };
+            format!(
+                "{:<8}{:<5} of {:<6}{used}",
+                variable.name.text,
+                variable.ty,
+                place(at)
+            )
         });
         lines.collect()
     }
@@ -300,9 +338,15 @@ impl Lab {
             let at = number as u32 * 4;
             let symbols = object.symbols.iter().filter(|symbol| symbol.at == Some(at));
             lines.extend(symbols.map(|symbol| format!("{}:", symbol.name)));
-            let call = object.relocations.iter().find(|relocation| relocation.at == at);
+            let call = object
+                .relocations
+                .iter()
+                .find(|relocation| relocation.at == at);
             let missing = call.map_or(String::new(), |call| format!("  <- {}", call.symbol));
-            lines.push(format!("{at:>4x} {word:08x} {}{missing}", instruction(*word)));
+            lines.push(format!(
+                "{at:>4x} {word:08x} {}{missing}",
+                instruction(*word)
+            ));
         }
         lines
     }
@@ -317,7 +361,11 @@ impl Lab {
         for call in &object.relocations {
             for at in [call.at, call.at + 4] {
                 let word = image.words.get(at as usize / 4).copied().unwrap_or(0);
-                lines.push(format!("{:x} {word:08x} {}", at + LOAD_ADDRESS, instruction(word)));
+                lines.push(format!(
+                    "{:x} {word:08x} {}",
+                    at + LOAD_ADDRESS,
+                    instruction(word)
+                ));
             }
         }
         lines
@@ -325,7 +373,9 @@ impl Lab {
 
     fn diagnostics(&self, errors: &[Diagnostic]) -> Vec<String> {
         let rendered = errors.iter().map(|error| self.source.render(error));
-        rendered.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+        rendered
+            .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
+            .collect()
     }
 
     /// The text below the phases, and what is said of it.
@@ -350,7 +400,11 @@ impl Lab {
                         })
                         .collect();
                     let count = plural(errors.len(), "mistake");
-                    ("no code", self.diagnostics(errors), format!("{count}, and no code is made. {}.", said.join("; ")))
+                    (
+                        "no code",
+                        self.diagnostics(errors),
+                        format!("{count}, and no code is made. {}.", said.join("; ")),
+                    )
                 }
             };
         };
@@ -361,11 +415,15 @@ impl Lab {
                 (
                     "intermediate code",
                     self.functions(&made.lowered),
-                    format!("Phase 4 makes {} with at most one operator each.", plural(count, "step")),
+                    format!(
+                        "Phase 4 makes {} with at most one operator each.",
+                        plural(count, "step")
+                    ),
                 )
             }
             5 => {
-                let count = |codes: &[Code]| codes.iter().map(|code| code.steps.len()).sum::<usize>();
+                let count =
+                    |codes: &[Code]| codes.iter().map(|code| code.steps.len()).sum::<usize>();
                 let (before, after) = (count(&made.lowered), count(&made.optimised));
                 let said = match self.level {
                     Level::Off => format!("Phase 5 is off: {} stay.", plural(before, "step")),
@@ -385,9 +443,11 @@ impl Lab {
                 )
             }
             _ => match &made.image {
-                Err(errors) => {
-                    ("linking", errors.clone(), format!("Phase 7 finds no program: {}.", errors.join("; ")))
-                }
+                Err(errors) => (
+                    "linking",
+                    errors.clone(),
+                    format!("Phase 7 finds no program: {}.", errors.join("; ")),
+                ),
                 Ok(image) if self.phase == 7 => (
                     "linking and loading",
                     Self::linked(&made.object, image),
@@ -410,11 +470,18 @@ impl Lab {
             }
             1 => {
                 let count = plural(self.tokens.len(), "token");
-                ("lexical analysis", Vec::new(), format!("Phase 1 makes {count} of the text{wrong}"))
+                (
+                    "lexical analysis",
+                    Vec::new(),
+                    format!("Phase 1 makes {count} of the text{wrong}"),
+                )
             }
             2 => {
                 let lines = tree(&self.module);
-                let said = format!("Phase 2 makes a tree of {}{wrong}", plural(lines.len(), "line"));
+                let said = format!(
+                    "Phase 2 makes a tree of {}{wrong}",
+                    plural(lines.len(), "line")
+                );
                 ("syntax analysis", lines, said)
             }
             _ => {
@@ -427,7 +494,10 @@ impl Lab {
 
     fn told_of_run(&self, made: &Made) -> String {
         let Some(last) = &self.last else {
-            return format!("The processor is about to fetch the word at {:#x}.", self.cpu.pc());
+            return format!(
+                "The processor is about to fetch the word at {:#x}.",
+                self.cpu.pc()
+            );
         };
         let mut said = format!("Cycle {}: {}", self.cycles, last.text);
         if !last.does.is_empty() {
@@ -470,7 +540,12 @@ impl Lab {
                 scene.add(Shape::words("more", 0.0, y + 9.0, more).small());
                 break;
             }
-            scene.add(Shape::rect(format!("t-{number}"), x, y, width, 19.0).tone(tone).label(text).mono());
+            scene.add(
+                Shape::rect(format!("t-{number}"), x, y, width, 19.0)
+                    .tone(tone)
+                    .label(text)
+                    .mono(),
+            );
             x += width + 4.0;
         }
     }
@@ -492,16 +567,35 @@ impl Lab {
                     scene.add(shape.tone(tone).mono());
                 };
                 if row == 0 {
-                    put("before", 0.0, format!("{}: {}", before.name, left.len()), Tone::Plain);
-                    put("after", WIDTH_MAX / 2.0, format!("{}: {}", after.name, right.len()), Tone::Plain);
+                    put(
+                        "before",
+                        0.0,
+                        format!("{}: {}", before.name, left.len()),
+                        Tone::Plain,
+                    );
+                    put(
+                        "after",
+                        WIDTH_MAX / 2.0,
+                        format!("{}: {}", after.name, right.len()),
+                        Tone::Plain,
+                    );
                 } else {
                     if let Some(text) = left.get(row - 1) {
-                        let (sign, tone) = if stays[row - 1] { (' ', Tone::Plain) } else { ('-', Tone::Faint) };
+                        let (sign, tone) = if stays[row - 1] {
+                            (' ', Tone::Plain)
+                        } else {
+                            ('-', Tone::Faint)
+                        };
                         put("before", 0.0, format!("{sign}{text}"), tone);
                     }
                     if let Some(text) = right.get(row - 1) {
                         let sign = if known[row - 1] { ' ' } else { '+' };
-                        put("after", WIDTH_MAX / 2.0, format!("{sign}{text}"), Tone::Plain);
+                        put(
+                            "after",
+                            WIDTH_MAX / 2.0,
+                            format!("{sign}{text}"),
+                            Tone::Plain,
+                        );
                     }
                 }
                 rows += 1;
@@ -513,7 +607,9 @@ impl Lab {
     fn draw_run(&self, scene: &mut Scene, image: &Image) {
         let pc = self.cpu.pc();
         let here = pc.wrapping_sub(LOAD_ADDRESS) / 4;
-        let first = here.saturating_sub(4).min((image.words.len() as u32).saturating_sub(9));
+        let first = here
+            .saturating_sub(4)
+            .min((image.words.len() as u32).saturating_sub(9));
         let mut y = TOP + 5.0;
         for number in first..(first + 9).min(image.words.len() as u32) {
             let at = number * 4;
@@ -531,13 +627,30 @@ impl Lab {
         y += 4.0;
         let done = match &self.last {
             None => "nothing has run yet".to_owned(),
-            Some(last) if last.does.is_empty() => format!("cycle {}: {:x} {}", self.cycles, last.pc, last.text),
+            Some(last) if last.does.is_empty() => {
+                format!("cycle {}: {:x} {}", self.cycles, last.pc, last.text)
+            }
             Some(last) => format!("cycle {}: {:x} {}", self.cycles, last.pc, last.does),
         };
         scene.add(Shape::words("done", 0.0, y, cut(&done, COLUMNS)).mono());
         y += 11.0;
-        let changed = self.last.as_ref().map_or("", |last| last.does.split(' ').next().unwrap_or(""));
-        for (place, reg) in [Reg::RA, Reg::SP, Reg::A0, Reg::A1, Reg::A7, Reg::T0, Reg::T1, Reg::T2].iter().enumerate() {
+        let changed = self
+            .last
+            .as_ref()
+            .map_or("", |last| last.does.split(' ').next().unwrap_or(""));
+        for (place, reg) in [
+            Reg::RA,
+            Reg::SP,
+            Reg::A0,
+            Reg::A1,
+            Reg::A7,
+            Reg::T0,
+            Reg::T1,
+            Reg::T2,
+        ]
+        .iter()
+        .enumerate()
+        {
             let (x, y) = ((place % 4) as f64 * 77.0, y + (place / 4) as f64 * 23.0);
             let name = reg.to_string();
             let value = self.cpu.register(*reg);
@@ -545,13 +658,24 @@ impl Lab {
                 -99_999..=99_999 => (value as i32).to_string(),
                 _ => format!("{value:x}h"),
             };
-            let tone = if name == changed { Tone::C } else { Tone::Plain };
+            let tone = if name == changed {
+                Tone::C
+            } else {
+                Tone::Plain
+            };
             scene.add(
-                Shape::rect(format!("r-{name}"), x, y, 73.0, 19.0).tone(tone).label(format!("{name} {value}")).small(),
+                Shape::rect(format!("r-{name}"), x, y, 73.0, 19.0)
+                    .tone(tone)
+                    .label(format!("{name} {value}"))
+                    .small(),
             );
         }
         let printed = format!("printed: {}", cut(&list(self.cpu.printed()), 34));
-        scene.add(Shape::words("printed", 0.0, y + 57.0, printed).small().strong());
+        scene.add(
+            Shape::words("printed", 0.0, y + 57.0, printed)
+                .small()
+                .strong(),
+        );
     }
 
     fn cycle(&mut self) {
@@ -562,20 +686,33 @@ impl Lab {
             Ok(trace) => {
                 let effect = trace.effect;
                 let does = match (effect.register, effect.memory, effect.event) {
-                    (Some((reg, value)), ..) if reg != Reg::ZERO => format!("{reg} = {}", value as i32),
-                    (_, Some(write), _) => format!("[{:x}] = {}", write.address, write.value as i32),
+                    (Some((reg, value)), ..) if reg != Reg::ZERO => {
+                        format!("{reg} = {}", value as i32)
+                    }
+                    (_, Some(write), _) => {
+                        format!("[{:x}] = {}", write.address, write.value as i32)
+                    }
                     (.., Some(Event::Print(number))) => format!("prints {number}"),
                     (.., Some(Event::Exit(_))) => "the end".to_owned(),
                     _ if effect.next_pc != trace.pc + 4 => "jumps".to_owned(),
                     _ => String::new(),
                 };
                 self.cycles += 1;
-                self.last = Some(Instant { pc: trace.pc, text: trace.instruction.to_string(), does });
-                self.ended = matches!(effect.event, Some(Event::Exit(_))) || self.cycles >= made.cycles;
+                self.last = Some(Instant {
+                    pc: trace.pc,
+                    text: trace.instruction.to_string(),
+                    does,
+                });
+                self.ended =
+                    matches!(effect.event, Some(Event::Exit(_))) || self.cycles >= made.cycles;
             }
             Err(fault) => {
                 let text = fault.cause.to_string();
-                self.last = Some(Instant { pc: fault.pc, text, does: String::new() });
+                self.last = Some(Instant {
+                    pc: fault.pc,
+                    text,
+                    does: String::new(),
+                });
                 self.ended = true;
             }
         }
@@ -612,7 +749,8 @@ impl Figure for Lab {
         let (tokens, lexical) = lex(&source.text);
         let (module, syntactic) = parse(&tokens);
         let (symbols, semantic) = check(&module);
-        let made = analyse(&source).and_then(|(module, symbols)| made(&source, &module, &symbols, level));
+        let made =
+            analyse(&source).and_then(|(module, symbols)| made(&source, &module, &symbols, level));
         let image = made.as_ref().ok().and_then(|made| made.image.as_ref().ok());
         let cpu = image.and_then(|image| load(image, LOAD_ADDRESS).ok());
         Lab {
@@ -653,7 +791,11 @@ impl Figure for Lab {
         for (number, chip) in CHIPS.iter().enumerate() {
             let finds = self.found.get(number).is_some_and(|found| *found > 0);
             // Without code there is no fourth phase.
-            let come = if self.compiles() { self.phase } else { self.phase.min(3) };
+            let come = if self.compiles() {
+                self.phase
+            } else {
+                self.phase.min(3)
+            };
             let tone = match number + 1 {
                 phase if phase > come => Tone::Faint,
                 _ if finds => Tone::Bad,
@@ -661,7 +803,12 @@ impl Figure for Lab {
                 _ => Tone::C,
             };
             let x = number as f64 * 38.4;
-            scene.add(Shape::rect(format!("chip-{number}"), x, 4.0, 35.0, 22.0).tone(tone).label(*chip).small());
+            scene.add(
+                Shape::rect(format!("chip-{number}"), x, 4.0, 35.0, 22.0)
+                    .tone(tone)
+                    .label(*chip)
+                    .small(),
+            );
         }
         let name = match self.phase {
             1..=7 if title != "no code" => format!("{} {title}", self.phase),
@@ -691,12 +838,15 @@ impl Figure for Lab {
         let told = self.phase == self.last_phase();
         let operators = |codes: &[Code]| {
             let steps = codes.iter().flat_map(|code| &code.steps);
-            steps.filter(|step| matches!(step, Step::Binary(..))).count()
+            steps
+                .filter(|step| matches!(step, Step::Binary(..)))
+                .count()
         };
         match &self.made {
             Err(errors) => vec![told && errors.len() > 1, false, false, false],
             Ok(made) if self.ended => {
-                let [finished, wanted] = [&made.outcome, &made.wanted].map(|outcome| outcome.ending == Ending::Finished);
+                let [finished, wanted] =
+                    [&made.outcome, &made.wanted].map(|outcome| outcome.ending == Ending::Finished);
                 let right = made.outcome == made.wanted && self.level == Level::On;
                 let computed = operators(&made.optimised) == 0 && operators(&made.lowered) > 0;
                 let stops = matches!(made.wanted.ending, Ending::DividedByZero { .. });
@@ -719,7 +869,9 @@ mod tests {
     use super::*;
 
     fn setup(program: &str, optimiser: &str) -> Setup {
-        Setup::new(1).with("program", program).with("optimiser", optimiser)
+        Setup::new(1)
+            .with("program", program)
+            .with("optimiser", optimiser)
     }
 
     fn at_the_end(setup: &Setup) -> Lab {
@@ -748,18 +900,34 @@ mod tests {
     fn play_with_the_first_settings_reaches_no_goal() {
         let lab = at_the_end(&Setup::new(1));
         assert_eq!(lab.cpu.printed(), [24, 48]);
-        assert!(said(&lab).contains("The interpreter says the same"), "{}", said(&lab));
+        assert!(
+            said(&lab).contains("The interpreter says the same"),
+            "{}",
+            said(&lab)
+        );
         assert_eq!(lab.reached(), [false; 4]);
     }
 
     #[test]
     fn two_mistakes_are_reported_in_one_go_with_their_places() {
-        let lab = at_the_end(&setup("fn main() {\n    let a = b;\n    print(1 + );\n}", "1"));
+        let lab = at_the_end(&setup(
+            "fn main() {\n    let a = b;\n    print(1 + );\n}",
+            "1",
+        ));
         assert_eq!(lab.reached(), [true, false, false, false]);
         let said = said(&lab);
-        assert!(said.contains("line 2, column 13: there is no variable `b`"), "{said}");
-        assert!(said.contains("line 3, column 15: expected an expression"), "{said}");
-        assert!(picture(&lab).contains("  |               ^"), "the caret stands below its place");
+        assert!(
+            said.contains("line 2, column 13: there is no variable `b`"),
+            "{said}"
+        );
+        assert!(
+            said.contains("line 3, column 15: expected an expression"),
+            "{said}"
+        );
+        assert!(
+            picture(&lab).contains("  |               ^"),
+            "the caret stands below its place"
+        );
         let one = at_the_end(&setup("fn main() { let a = b; }", "1"));
         assert_eq!(one.reached(), [false; 4]);
     }
@@ -795,22 +963,37 @@ mod tests {
     #[test]
     fn what_the_processor_shows_is_what_the_chapters_run_says() {
         for level in ["0", "1"] {
-            let lab = at_the_end(&setup("fn main() { let a = 3; while a > 0 { a = a - 1; print(a % 2); } }", level));
-            let Ok(made) = &lab.made else { panic!("compiles") };
-            assert_eq!((lab.cpu.printed(), lab.cycles), (&*made.outcome.printed, made.cycles));
+            let lab = at_the_end(&setup(
+                "fn main() { let a = 3; while a > 0 { a = a - 1; print(a % 2); } }",
+                level,
+            ));
+            let Ok(made) = &lab.made else {
+                panic!("compiles")
+            };
+            assert_eq!(
+                (lab.cpu.printed(), lab.cycles),
+                (&*made.outcome.printed, made.cycles)
+            );
         }
     }
 
     #[test]
     fn a_division_by_zero_names_the_line() {
         let lab = at_the_end(&setup("fn main() {\n  let a = 0;\n  print(1 / a);\n}", "1"));
-        assert!(said(&lab).contains("division by zero at program:3"), "{}", said(&lab));
+        assert!(
+            said(&lab).contains("division by zero at program:3"),
+            "{}",
+            said(&lab)
+        );
     }
 
     #[test]
     fn the_linker_says_what_is_missing_and_nothing_runs() {
         for (program, says) in [
-            ("extern fn far() -> int; fn main() { print(far()); }", "calls `far`, which no module has"),
+            (
+                "extern fn far() -> int; fn main() { print(far()); }",
+                "calls `far`, which no module has",
+            ),
             ("fn other() { }", "calls `main`, which no module has"),
         ] {
             let lab = at_the_end(&setup(program, "1"));
@@ -838,16 +1021,53 @@ mod tests {
     #[test]
     fn no_text_stops_the_figure() {
         let words = [
-            "fn", "main", "(", ")", "{", "}", "let", "a", "=", "1", "0", "+", "/", "%", ";", "while", "if", "else", "print",
-            "return", "int", "bool", ":", "->", ",", "true", "&&", "é", "\n", "99999999999", "extern", "-", "!",
+            "fn",
+            "main",
+            "(",
+            ")",
+            "{",
+            "}",
+            "let",
+            "a",
+            "=",
+            "1",
+            "0",
+            "+",
+            "/",
+            "%",
+            ";",
+            "while",
+            "if",
+            "else",
+            "print",
+            "return",
+            "int",
+            "bool",
+            ":",
+            "->",
+            ",",
+            "true",
+            "&&",
+            "é",
+            "\n",
+            "99999999999",
+            "extern",
+            "-",
+            "!",
         ];
         let mut rng = fastrand::Rng::with_seed(5);
         for _ in 0..300 {
-            let text: Vec<&str> = (0..rng.usize(0..40)).filter_map(|_| rng.choice(words)).collect();
+            let text: Vec<&str> = (0..rng.usize(0..40))
+                .filter_map(|_| rng.choice(words))
+                .collect();
             let lab = at_the_end(&setup(&text.join(" "), "1"));
             assert!(!said(&lab).is_empty());
         }
-        let deep = format!("fn main() {{ print({}1{}); }}", "(".repeat(500), ")".repeat(500));
+        let deep = format!(
+            "fn main() {{ print({}1{}); }}",
+            "(".repeat(500),
+            ")".repeat(500)
+        );
         assert!(said(&at_the_end(&setup(&deep, "1"))).contains("no code is made"));
     }
 }

@@ -5,7 +5,9 @@
 
 use fastrand::Rng;
 
-use super::super::{capacity, load, round_trip_ms, route, users, Policy, User, CITIES, NOBODY, POLICIES, REGIONS};
+use super::super::{
+    capacity, load, round_trip_ms, route, users, Policy, User, CITIES, NOBODY, POLICIES, REGIONS,
+};
 use super::{resolver, Seconds, BUSY, DETECTION};
 use crate::figure::{About, Action, Control, Figure, Kind, Setup};
 use crate::scene::{Scene, Shape, Tone};
@@ -20,8 +22,20 @@ const TONES: [Tone; 4] = [Tone::A, Tone::B, Tone::C, Tone::D];
 const LETTERS: [&str; 4] = ["V", "I", "S", "P"];
 const REGION_AT: [(f64, f64); 4] = [(98.0, 58.0), (132.0, 22.0), (246.0, 96.0), (118.0, 126.0)];
 const CITY_AT: [(f64, f64); 14] = [
-    (104.0, 32.0), (22.0, 54.0), (46.0, 86.0), (66.0, 116.0), (92.0, 152.0), (150.0, 140.0), (164.0, 28.0),
-    (184.0, 46.0), (166.0, 92.0), (196.0, 134.0), (214.0, 72.0), (268.0, 122.0), (284.0, 56.0), (288.0, 150.0),
+    (104.0, 32.0),
+    (22.0, 54.0),
+    (46.0, 86.0),
+    (66.0, 116.0),
+    (92.0, 152.0),
+    (150.0, 140.0),
+    (164.0, 28.0),
+    (184.0, 46.0),
+    (166.0, 92.0),
+    (196.0, 134.0),
+    (214.0, 72.0),
+    (268.0, 122.0),
+    (284.0, 56.0),
+    (288.0, 150.0),
 ];
 
 /// Where everybody is sent, and what is up.
@@ -49,28 +63,43 @@ pub struct Lab {
 
 impl Lab {
     fn open(&self) -> Vec<usize> {
-        (0..REGIONS.len()).filter(|region| self.known_up[*region]).collect()
+        (0..REGIONS.len())
+            .filter(|region| self.known_up[*region])
+            .collect()
     }
 
     fn is_away(&self, user: usize) -> bool {
-        self.down_since.get(self.sent_to[user]).is_none_or(|since| since.is_some())
+        self.down_since
+            .get(self.sent_to[user])
+            .is_none_or(|since| since.is_some())
     }
 
     fn away(&self) -> usize {
-        (0..self.users.len()).filter(|user| self.is_away(*user)).count()
+        (0..self.users.len())
+            .filter(|user| self.is_away(*user))
+            .count()
     }
 
     fn wrong_percent(&self) -> usize {
         let all = self.open();
-        let wrong = self.users.iter().zip(&self.sent_to).filter(|(user, region)| {
-            **region != route(Policy::Latency, user, &all)
-        });
+        let wrong = self
+            .users
+            .iter()
+            .zip(&self.sent_to)
+            .filter(|(user, region)| **region != route(Policy::Latency, user, &all));
         100 * wrong.count() / self.users.len()
     }
 
     fn slowest_ms(&self) -> i64 {
-        let times = self.users.iter().zip(&self.sent_to).filter(|(_, region)| **region != NOBODY);
-        times.map(|(user, region)| (round_trip_ms(&CITIES[user.city], *region) + user.last_mile_ms).round() as i64)
+        let times = self
+            .users
+            .iter()
+            .zip(&self.sent_to)
+            .filter(|(_, region)| **region != NOBODY);
+        times
+            .map(|(user, region)| {
+                (round_trip_ms(&CITIES[user.city], *region) + user.last_mile_ms).round() as i64
+            })
             .max()
             .unwrap_or(0)
     }
@@ -83,12 +112,19 @@ impl Lab {
     /// The name server's answer has changed: each resolver gives the old one until its copy ends.
     fn switch(&mut self) {
         let held: Vec<u64> = (0..CITIES.len() * RESOLVERS)
-            .map(|_| resolver(&mut self.rng, Seconds(self.ttl_s as f64), BUSY).held.0.round() as u64)
+            .map(|_| {
+                resolver(&mut self.rng, Seconds(self.ttl_s as f64), BUSY)
+                    .held
+                    .0
+                    .round() as u64
+            })
             .collect();
         let open = self.open();
         for (place, user) in self.users.iter().enumerate() {
             let ends = self.now_s + held[user.resolver * RESOLVERS + place % RESOLVERS];
-            if route(self.policy, user, &open) != self.sent_to[place] && self.held_until[place].is_none() {
+            if route(self.policy, user, &open) != self.sent_to[place]
+                && self.held_until[place].is_none()
+            {
                 self.held_until[place] = Some(ends);
             }
         }
@@ -132,7 +168,10 @@ impl Figure for Lab {
         let mut rng = Rng::with_seed(setup.seed);
         let users = users(&mut rng);
         let policy = POLICIES[number("policy") as usize].1;
-        let sent_to: Vec<usize> = users.iter().map(|user| route(policy, user, &[0, 1, 2, 3])).collect();
+        let sent_to: Vec<usize> = users
+            .iter()
+            .map(|user| route(policy, user, &[0, 1, 2, 3]))
+            .collect();
         Lab {
             policy,
             ttl_s: number("ttl") as u64,
@@ -183,21 +222,30 @@ impl Figure for Lab {
             }
         }
         for place in 0..self.users.len() {
-            self.away_s[place] = if self.is_away(place) { self.away_s[place] + STEP_S } else { 0 };
+            self.away_s[place] = if self.is_away(place) {
+                self.away_s[place] + STEP_S
+            } else {
+                0
+            };
             if self.sent_to[place] != NOBODY {
                 self.longest_away_s = self.longest_away_s.max(self.away_s[place]);
             }
         }
         let since = self.down_since.iter().flatten().min();
         let nobody_away = self.away() == 0;
-        self.well |= since.is_some_and(|since| (1..=WELL_AFTER_S).contains(&(self.now_s - since))) && nobody_away;
+        self.well |= since.is_some_and(|since| (1..=WELL_AFTER_S).contains(&(self.now_s - since)))
+            && nobody_away;
         let normal = !self.outage() && self.known_up == [true; 4];
-        self.wrong |= normal && self.held_until.iter().all(Option::is_none) && self.wrong_percent() > 10;
+        self.wrong |=
+            normal && self.held_until.iter().all(Option::is_none) && self.wrong_percent() > 10;
         true
     }
 
     fn act(&mut self, _: usize, value: i64) {
-        let Some(region) = usize::try_from(value).ok().filter(|region| *region < REGIONS.len()) else {
+        let Some(region) = usize::try_from(value)
+            .ok()
+            .filter(|region| *region < REGIONS.len())
+        else {
             return;
         };
         if self.down_since[region].take().is_some() {
@@ -211,24 +259,44 @@ impl Figure for Lab {
         scene.height(280.0);
         for (city, (x, y)) in CITY_AT.into_iter().enumerate() {
             let mut counts = [0; 5];
-            for (user, region) in self.users.iter().zip(&self.sent_to).filter(|(user, _)| user.city == city) {
+            for (user, region) in self
+                .users
+                .iter()
+                .zip(&self.sent_to)
+                .filter(|(user, _)| user.city == city)
+            {
                 counts[*region] += usize::from(user.city == city);
             }
             // Where most of the city's users are sent; of equals the first.
-            let most = (0..=NOBODY).rev().max_by_key(|region| counts[*region]).unwrap_or(NOBODY);
-            let dead = self.down_since.get(most).is_none_or(|since| since.is_some());
+            let most = (0..=NOBODY)
+                .rev()
+                .max_by_key(|region| counts[*region])
+                .unwrap_or(NOBODY);
+            let dead = self
+                .down_since
+                .get(most)
+                .is_none_or(|since| since.is_some());
             let tone = if dead { Tone::Bad } else { TONES[most] };
             if let Some((to_x, to_y)) = REGION_AT.get(most) {
                 scene.add(Shape::line(format!("way-{city}"), x, y, *to_x, *to_y).tone(tone));
             }
             let letter = LETTERS.get(most).copied().unwrap_or("–");
-            scene.add(Shape::circle(format!("city-{city}"), x, y, 8.0).tone(tone).label(letter).small());
+            scene.add(
+                Shape::circle(format!("city-{city}"), x, y, 8.0)
+                    .tone(tone)
+                    .label(letter)
+                    .small(),
+            );
         }
         let load = load(&self.sent_to);
         for (region, (x, y)) in REGION_AT.into_iter().enumerate() {
             let name = REGIONS[region].0;
             let down = self.down_since[region].is_some();
-            let does = if down { format!("Start {name}") } else { format!("Stop {name}") };
+            let does = if down {
+                format!("Start {name}")
+            } else {
+                format!("Stop {name}")
+            };
             let tone = if down { Tone::Bad } else { TONES[region] };
             scene.add(
                 Shape::circle(format!("region-{region}"), x, y, 15.0)
@@ -238,10 +306,20 @@ impl Figure for Lab {
                     .tap(0, region as i64, does),
             );
             let y = 176.0 + 21.0 * region as f64;
-            scene.add(Shape::words(format!("name-{region}"), 0.0, y, format!("{} {name}", LETTERS[region])).small());
+            scene.add(
+                Shape::words(
+                    format!("name-{region}"),
+                    0.0,
+                    y,
+                    format!("{} {name}", LETTERS[region]),
+                )
+                .small(),
+            );
             let percent = 100 * load[region] / self.room[region].max(1);
             let full = 120.0 * percent.min(100) as f64 / 100.0;
-            scene.add(Shape::rect(format!("room-{region}"), 76.0, y - 7.0, 120.0, 14.0).tone(Tone::Faint));
+            scene.add(
+                Shape::rect(format!("room-{region}"), 76.0, y - 7.0, 120.0, 14.0).tone(Tone::Faint),
+            );
             scene.add(Shape::rect(format!("load-{region}"), 76.0, y - 7.0, full, 14.0).tone(tone));
             let state = match (down, self.known_up[region]) {
                 (true, true) => "down, unnoticed".to_owned(),
@@ -252,18 +330,39 @@ impl Figure for Lab {
             scene.add(Shape::words(format!("state-{region}"), 206.0, y, state).small());
         }
         let away = self.away();
-        let text = format!("{} s: {away} of {} users get no answer", self.now_s, self.users.len());
+        let text = format!(
+            "{} s: {away} of {} users get no answer",
+            self.now_s,
+            self.users.len()
+        );
         scene.add(Shape::words("away", 0.0, 264.0, text).small().strong());
         let down: Vec<String> = (0..REGIONS.len())
             .filter_map(|region| {
                 let since = self.now_s - self.down_since[region]?;
-                let seen = if self.known_up[region] { "not noticed yet" } else { "noticed" };
-                Some(format!("{} is down for {since} s, {seen}", REGIONS[region].0))
+                let seen = if self.known_up[region] {
+                    "not noticed yet"
+                } else {
+                    "noticed"
+                };
+                Some(format!(
+                    "{} is down for {since} s, {seen}",
+                    REGIONS[region].0
+                ))
             })
             .collect();
-        let down = if down.is_empty() { "All regions are up".to_owned() } else { down.join("; ") };
+        let down = if down.is_empty() {
+            "All regions are up".to_owned()
+        } else {
+            down.join("; ")
+        };
         let loads: Vec<String> = (0..REGIONS.len())
-            .map(|region| format!("{} {} %", REGIONS[region].0, 100 * load[region] / self.room[region].max(1)))
+            .map(|region| {
+                format!(
+                    "{} {} %",
+                    REGIONS[region].0,
+                    100 * load[region] / self.room[region].max(1)
+                )
+            })
             .collect();
         scene.say(format!(
             "At {} s: {down}. {away} of {} users get no answer, {} % are not sent to the fastest, the slowest \
@@ -278,7 +377,12 @@ impl Figure for Lab {
 
     fn reached(&self) -> Vec<bool> {
         let all_down = self.down_since.iter().all(Option::is_some);
-        vec![self.longest_away_s > self.ttl_s, all_down && self.by_overload == 3, self.well, self.wrong]
+        vec![
+            self.longest_away_s > self.ttl_s,
+            all_down && self.by_overload == 3,
+            self.well,
+            self.wrong,
+        ]
     }
 }
 
@@ -289,7 +393,12 @@ mod tests {
 
     fn lab(policy: usize, ttl: u64, headroom: u64) -> Lab {
         let (policy, ttl, headroom) = (policy.to_string(), ttl.to_string(), headroom.to_string());
-        Lab::new(&Setup::new(1).with("policy", &policy).with("ttl", &ttl).with("headroom", &headroom))
+        Lab::new(
+            &Setup::new(1)
+                .with("policy", &policy)
+                .with("ttl", &ttl)
+                .with("headroom", &headroom),
+        )
     }
 
     fn play(lab: &mut Lab, seconds: u64) {
@@ -326,7 +435,9 @@ mod tests {
                 let died = cascade(&lab.users, lab.room, dead);
                 lab.act(0, dead as i64);
                 play(&mut lab, 600);
-                let down = (0..4).filter(|region| lab.down_since[*region].is_some()).count();
+                let down = (0..4)
+                    .filter(|region| lab.down_since[*region].is_some())
+                    .count();
                 assert_eq!(down == 4, died.len() == 4, "{headroom} {dead} {died:?}");
                 assert_eq!(lab.reached()[1], died.len() == 4);
             }

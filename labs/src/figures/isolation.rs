@@ -38,8 +38,15 @@ pub struct Lab {
 
 impl Lab {
     fn todo(&self, who: usize) -> Vec<Step> {
-        let taken = self.taken.iter().filter(|(session, _)| *session == WHO[who]).count();
-        let own = SCRIPTS[self.script].steps.iter().filter(|(session, _)| *session == WHO[who]);
+        let taken = self
+            .taken
+            .iter()
+            .filter(|(session, _)| *session == WHO[who])
+            .count();
+        let own = SCRIPTS[self.script]
+            .steps
+            .iter()
+            .filter(|(session, _)| *session == WHO[who]);
         own.skip(taken).map(|(_, step)| *step).collect()
     }
 
@@ -74,12 +81,19 @@ impl Lab {
 }
 
 fn played(script: usize, level: usize, steps: &[(Session, Step)]) -> Run {
-    let Ok(run) = run(&mut Sessions::new(LEVELS[level].0), SCRIPTS[script].rows, steps);
+    let Ok(run) = run(
+        &mut Sessions::new(LEVELS[level].0),
+        SCRIPTS[script].rows,
+        steps,
+    );
     run
 }
 
 fn rows_said(rows: &[(i64, i64)]) -> String {
-    let all: Vec<String> = rows.iter().map(|(id, value)| format!("({id},{value})")).collect();
+    let all: Vec<String> = rows
+        .iter()
+        .map(|(id, value)| format!("({id},{value})"))
+        .collect();
     if all.is_empty() {
         "no rows".to_owned()
     } else {
@@ -122,15 +136,30 @@ impl Figure for Lab {
             Control {
                 key: "script",
                 label: "Transactions",
-                kind: Kind::Choice { options: &SCRIPT_NAMES, value: 5 },
+                kind: Kind::Choice {
+                    options: &SCRIPT_NAMES,
+                    value: 5,
+                },
             },
             Control {
                 key: "level",
                 label: "Isolation level",
-                kind: Kind::Choice { options: &LEVEL_NAMES, value: 2 },
+                kind: Kind::Choice {
+                    options: &LEVEL_NAMES,
+                    value: 2,
+                },
             },
         ],
-        actions: &[Action { label: "Next of A", button: true }, Action { label: "Next of B", button: true }],
+        actions: &[
+            Action {
+                label: "Next of A",
+                button: true,
+            },
+            Action {
+                label: "Next of B",
+                button: true,
+            },
+        ],
         goals: &[
             "Lose an update: both commit, and one addition is gone.",
             "Read what is later rolled back.",
@@ -156,7 +185,11 @@ impl Figure for Lab {
 
     fn step(&mut self) -> bool {
         let who = usize::from(self.rng.bool());
-        self.take(if self.todo(who).is_empty() { 1 - who } else { who });
+        self.take(if self.todo(who).is_empty() {
+            1 - who
+        } else {
+            who
+        });
         !self.is_over()
     }
 
@@ -172,14 +205,21 @@ impl Figure for Lab {
             let (x, title) = (who as f64 * COLUMN, format!("Transaction {name}"));
             scene.add(Shape::words(format!("name-{name}"), x, 10.0, title).strong());
             let todo = self.todo(who);
-            let done = SCRIPTS[self.script].steps.iter().filter(|(session, _)| *session == WHO[who]);
+            let done = SCRIPTS[self.script]
+                .steps
+                .iter()
+                .filter(|(session, _)| *session == WHO[who]);
             let first = done.count() - todo.len();
             for (place, step) in todo.iter().enumerate() {
                 let y = TOP + (self.taken.len() + place) as f64 * ROW;
                 let key = format!("{name}-{}", first + place);
-                let line = Shape::rect(key, x, y, WIDTH, ROW - 3.0).label(said(*step)).small();
+                let line = Shape::rect(key, x, y, WIDTH, ROW - 3.0)
+                    .label(said(*step))
+                    .small();
                 scene.add(match place {
-                    0 => line.tone(Tone::B).tap(who, 0, format!("Next of {name}: {}", said(*step))),
+                    0 => line
+                        .tone(Tone::B)
+                        .tap(who, 0, format!("Next of {name}: {}", said(*step))),
                     _ => line.tone(Tone::Faint),
                 });
             }
@@ -195,10 +235,19 @@ impl Figure for Lab {
             let key = format!("{}-{}", NAMES[who], counts[who]);
             counts[who] += 1;
             let (x, y) = (who as f64 * COLUMN, TOP + place as f64 * ROW);
-            scene.add(Shape::rect(key, x, y, WIDTH, ROW - 3.0).tone(tone).label(label).small());
+            scene.add(
+                Shape::rect(key, x, y, WIDTH, ROW - 3.0)
+                    .tone(tone)
+                    .label(label)
+                    .small(),
+            );
         }
         let table = format!("A new transaction reads: {}", rows_said(&self.run.after));
-        scene.add(Shape::words("table", WIDTH_MAX / 2.0, bottom + 12.0, table.clone()).centred().small());
+        scene.add(
+            Shape::words("table", WIDTH_MAX / 2.0, bottom + 12.0, table.clone())
+                .centred()
+                .small(),
+        );
         let sign = match self.verdict() {
             None => "",
             Some(Verdict::Happens) => "✕ ",
@@ -242,7 +291,11 @@ mod tests {
     use super::*;
 
     fn place(names: &[&str], name: &str) -> String {
-        names.iter().position(|known| *known == name).expect("a name").to_string()
+        names
+            .iter()
+            .position(|known| *known == name)
+            .expect("a name")
+            .to_string()
     }
 
     /// The turns as words: `ABAB`.
@@ -285,9 +338,18 @@ mod tests {
 
     #[test]
     fn a_snapshot_lets_write_skew_through_and_serializable_refuses_the_commit() {
-        for (script, turns) in [("write skew", "ABABABAB"), ("write skew, inserts", "ABABABAB")] {
-            assert_eq!(dealt(script, "snapshot", turns).reached(), [false, false, true, false]);
-            assert_eq!(dealt(script, "serializable", turns).reached(), [false, false, false, true]);
+        for (script, turns) in [
+            ("write skew", "ABABABAB"),
+            ("write skew, inserts", "ABABABAB"),
+        ] {
+            assert_eq!(
+                dealt(script, "snapshot", turns).reached(),
+                [false, false, true, false]
+            );
+            assert_eq!(
+                dealt(script, "serializable", turns).reached(),
+                [false, false, false, true]
+            );
         }
     }
 
@@ -295,7 +357,10 @@ mod tests {
     fn turns_dealt_as_in_the_script_give_the_programs_table() {
         for script in &SCRIPTS {
             for (level, name) in LEVELS {
-                let turns = script.steps.iter().map(|(who, _)| if *who == Session::A { 'A' } else { 'B' });
+                let turns = script
+                    .steps
+                    .iter()
+                    .map(|(who, _)| if *who == Session::A { 'A' } else { 'B' });
                 let lab = dealt(script.name, name, &turns.collect::<String>());
                 let printed = judge(&super::super::run_at(level, script.name));
                 assert_eq!(lab.verdict(), Some(printed), "{} {name}", script.name);
@@ -320,7 +385,8 @@ mod tests {
         let lab = dealt("lost update", "committed", "ABABAA");
         let mut scene = Scene::default();
         lab.draw(&mut scene);
-        let words = "A: COMMIT. Next of B: UPDATE row 1 to read + 7. A new transaction reads: (1,15). \
+        let words =
+            "A: COMMIT. Next of B: UPDATE row 1 to read + 7. A new transaction reads: (1,15). \
                      Not all statements have run yet.";
         assert_eq!(scene.words(), words);
     }

@@ -83,7 +83,12 @@ impl Lab {
         let [eu, us] = self.pair.sites.map(|site| site.counter.value());
         self.reached[0] |= eu.abs_diff(us) >= APART;
         let lost = self.lost();
-        if let Some(Cut { lost: before, healed: Some((during, due_ms)), .. }) = self.cut {
+        if let Some(Cut {
+            lost: before,
+            healed: Some((during, due_ms)),
+            ..
+        }) = self.cut
+        {
             if self.pair.now_ms >= due_ms {
                 self.reached[1] |= lost >= before + LOST && self.merged() == self.pair.given;
                 self.reached[2] |= during >= KEPT && lost <= before;
@@ -99,7 +104,17 @@ impl Lab {
             // What is under way is gone; the sender still has it.
             self.pair.inbox.iter_mut().for_each(|inbox| inbox.clear());
             let cut = self.cut.take();
-            self.cut = Some(cut.map_or(Cut { given, lost, healed: None }, |cut| Cut { healed: None, ..cut }));
+            self.cut = Some(cut.map_or(
+                Cut {
+                    given,
+                    lost,
+                    healed: None,
+                },
+                |cut| Cut {
+                    healed: None,
+                    ..cut
+                },
+            ));
         } else {
             for leader in [Eu, Us] {
                 self.pair.send_from(leader);
@@ -163,7 +178,11 @@ impl Figure for Lab {
             (LIKE, 0 | 1) => {
                 // No two likes at one leader have the same time.
                 self.pass(1, false);
-                let (leader, did) = if value == 0 { (Eu, "A like at EU. ") } else { (Us, "A like at US. ") };
+                let (leader, did) = if value == 0 {
+                    (Eu, "A like at EU. ")
+                } else {
+                    (Us, "A like at US. ")
+                };
                 self.like(leader);
                 self.did = did;
             }
@@ -185,13 +204,33 @@ impl Figure for Lab {
             let (name, x) = (NAMES[index], index as f64 * (WIDTH_MAX - BOX));
             let middle = x + BOX / 2.0;
             scene.add(Shape::rect(format!("box-{name}"), x, 0.0, BOX, 142.0).tone(Tone::Plain));
-            scene.add(Shape::words(format!("name-{name}"), middle, 12.0, name).centred().strong());
+            scene.add(
+                Shape::words(format!("name-{name}"), middle, 12.0, name)
+                    .centred()
+                    .strong(),
+            );
             let like = Shape::rect(format!("like-{name}"), x + 22.0, 23.0, BOX - 44.0, 26.0);
-            scene.add(like.tone(TONES[index]).label("Like").tap(LIKE, index as i64, format!("Like at {name}")));
-            scene.add(Shape::words(format!("lww-{name}"), middle, 60.0, "last write wins").centred().small());
+            scene.add(like.tone(TONES[index]).label("Like").tap(
+                LIKE,
+                index as i64,
+                format!("Like at {name}"),
+            ));
+            scene.add(
+                Shape::words(format!("lww-{name}"), middle, 60.0, "last write wins")
+                    .centred()
+                    .small(),
+            );
             let value = site.register.value.to_string();
-            scene.add(Shape::rect(format!("register-{name}"), x + 36.0, 68.0, 40.0, 22.0).label(value).strong());
-            scene.add(Shape::words(format!("merge-{name}"), middle, 101.0, "merge: EU + US").centred().small());
+            scene.add(
+                Shape::rect(format!("register-{name}"), x + 36.0, 68.0, 40.0, 22.0)
+                    .label(value)
+                    .strong(),
+            );
+            scene.add(
+                Shape::words(format!("merge-{name}"), middle, 101.0, "merge: EU + US")
+                    .centred()
+                    .small(),
+            );
             for (part, count) in site.counter.0.into_iter().enumerate() {
                 let left = x + 6.0 + 36.0 * part as f64;
                 let shape = Shape::rect(format!("part-{name}-{part}"), left, 110.0, 32.0, 22.0);
@@ -202,15 +241,28 @@ impl Figure for Lab {
         }
 
         let (left, right) = (BOX + 2.0, WIDTH_MAX - BOX - 2.0);
-        let (does, tone) = if self.link_is_cut { ("Heal", Tone::Bad) } else { ("Cut", Tone::Plain) };
+        let (does, tone) = if self.link_is_cut {
+            ("Heal", Tone::Bad)
+        } else {
+            ("Cut", Tone::Plain)
+        };
         let link = Shape::rect("link", left + 12.0, 2.0, right - left - 24.0, 26.0);
-        scene.add(link.tone(tone).label(does).tap(LINK, 0, format!("{does} the link")));
+        scene.add(
+            link.tone(tone)
+                .label(does)
+                .tap(LINK, 0, format!("{does} the link")),
+        );
         for (lane, y) in [("there", 60.0), ("back", 98.0)] {
-            let (from, to) = if lane == "there" { (left, right) } else { (right, left) };
+            let (from, to) = if lane == "there" {
+                (left, right)
+            } else {
+                (right, left)
+            };
             if self.link_is_cut {
                 let gap = (to - from) / 3.0;
                 for (piece, start) in [("a", from), ("b", to - gap)] {
-                    let line = Shape::line(format!("lane-{lane}-{piece}"), start, y, start + gap, y);
+                    let line =
+                        Shape::line(format!("lane-{lane}-{piece}"), start, y, start + gap, y);
                     scene.add(line.tone(Tone::Bad).dashed());
                 }
             } else {
@@ -218,20 +270,35 @@ impl Figure for Lab {
             }
         }
         if self.link_is_cut {
-            scene.add(Shape::words("cut", (left + right) / 2.0, 79.0, "cut").centred().small().strong());
+            scene.add(
+                Shape::words("cut", (left + right) / 2.0, 79.0, "cut")
+                    .centred()
+                    .small()
+                    .strong(),
+            );
         }
         for (to, inbox) in self.pair.inbox.iter().enumerate() {
             let from = 1 - to;
             for (due_ms, state) in inbox.iter().take(12) {
-                let gone = DELAY_MS.saturating_sub(due_ms - self.pair.now_ms) as f64 / DELAY_MS as f64;
+                let gone =
+                    DELAY_MS.saturating_sub(due_ms - self.pair.now_ms) as f64 / DELAY_MS as f64;
                 let space = right - left - 36.0;
-                let x = if to == 1 { left + gone * space } else { right - 36.0 - gone * space };
+                let x = if to == 1 {
+                    left + gone * space
+                } else {
+                    right - 36.0 - gone * space
+                };
                 let y = if to == 1 { 51.0 } else { 89.0 };
                 let [eu, us] = state.counter.0;
                 // Two can start in one millisecond, but not two that know the same.
                 let key = format!("news-{to}-{due_ms}-{eu}-{us}");
                 let message = Shape::rect(key, x, y, 36.0, 18.0);
-                scene.add(message.tone(TONES[from]).label(format!("{eu}+{us}")).small());
+                scene.add(
+                    message
+                        .tone(TONES[from])
+                        .label(format!("{eu}+{us}"))
+                        .small(),
+                );
             }
         }
 
@@ -247,18 +314,45 @@ impl Figure for Lab {
         let per_like = (WIDTH_MAX - BARS - 26.0) / given.max(20) as f64;
         for (name, likes, tone, down) in bars {
             let y = 158.0 + down;
-            scene.add(Shape::words(format!("bar-name-{name}"), BARS - 6.0, y, name).to_the_left().small());
+            scene.add(
+                Shape::words(format!("bar-name-{name}"), BARS - 6.0, y, name)
+                    .to_the_left()
+                    .small(),
+            );
             let width = likes as f64 * per_like;
-            scene.add(Shape::rect(format!("bar-{name}"), BARS, y - 6.0, width.max(1.0), 12.0).tone(tone));
-            let words = Shape::words(format!("bar-likes-{name}"), BARS + width + 5.0, y, likes.to_string());
+            scene.add(
+                Shape::rect(format!("bar-{name}"), BARS, y - 6.0, width.max(1.0), 12.0).tone(tone),
+            );
+            let words = Shape::words(
+                format!("bar-likes-{name}"),
+                BARS + width + 5.0,
+                y,
+                likes.to_string(),
+            );
             scene.add(words.small().strong());
         }
         let time = format!("{} ms", self.pair.now_ms);
-        scene.add(Shape::words("time", (left + right) / 2.0, 128.0, time).centred().small());
-        let verdict = format!("Once all is told, last write wins loses {lost}, the merge {}", given - self.merged());
-        scene.add(Shape::words("verdict", WIDTH_MAX, 254.0, verdict).to_the_left().small().strong());
+        scene.add(
+            Shape::words("time", (left + right) / 2.0, 128.0, time)
+                .centred()
+                .small(),
+        );
+        let verdict = format!(
+            "Once all is told, last write wins loses {lost}, the merge {}",
+            given - self.merged()
+        );
+        scene.add(
+            Shape::words("verdict", WIDTH_MAX, 254.0, verdict)
+                .to_the_left()
+                .small()
+                .strong(),
+        );
         scene.height(264.0);
-        let link = if self.link_is_cut { " The link is cut." } else { "" };
+        let link = if self.link_is_cut {
+            " The link is cut."
+        } else {
+            ""
+        };
         scene.say(format!(
             "{}{} given. Last write wins shows {} at EU and {} at US, and loses {lost} once all is told. The counter that merges \
              shows {} at EU and {} at US.{link}",
@@ -313,7 +407,10 @@ mod tests {
         lab.pass(LIKES_MS, true);
         lab.pass(2 * DELAY_MS, false);
         assert_eq!(lab.pair.given, program.given);
-        assert_eq!(lab.pair.sites[0].register.value, program.sites[0].register.value);
+        assert_eq!(
+            lab.pair.sites[0].register.value,
+            program.sites[0].register.value
+        );
         assert_eq!(lab.lost(), program.given - program.sites[0].register.value);
     }
 
@@ -340,7 +437,10 @@ mod tests {
         assert!(!lab.reached[1]);
         steps(&mut lab, 4);
         let [eu, us] = lab.pair.sites;
-        assert_eq!((eu.register.value, us.register.value, lab.lost()), (6, 6, 5));
+        assert_eq!(
+            (eu.register.value, us.register.value, lab.lost()),
+            (6, 6, 5)
+        );
         assert_eq!((eu.counter.value(), us.counter.value()), (11, 11));
         assert_eq!(lab.reached, [false, true, false]);
     }
@@ -378,7 +478,10 @@ mod tests {
         steps(&mut lab, 1);
         lab.act(LINK, 0);
         steps(&mut lab, 10);
-        assert_eq!((lab.reached, lab.pair.sites[1].counter.value()), ([false; 3], 0));
+        assert_eq!(
+            (lab.reached, lab.pair.sites[1].counter.value()),
+            ([false; 3], 0)
+        );
         lab.act(LINK, 0);
         steps(&mut lab, 4);
         assert!(lab.reached[2]);

@@ -9,8 +9,8 @@ use std::convert::Infallible;
 use super::Step::{self, *};
 use super::Victim::{self, *};
 use super::{
-    Database, Event, Number, Packet, Scheme, World, AMOUNT, AT_LEAST_ONCE, AT_MOST_ONCE, EFFECTIVELY_ONCE,
-    LOOKS_RIGHT, VICTIMS,
+    Database, Event, Number, Packet, Scheme, World, AMOUNT, AT_LEAST_ONCE, AT_MOST_ONCE,
+    EFFECTIVELY_ONCE, LOOKS_RIGHT, VICTIMS,
 };
 use crate::figure::{About, Action, Control, Figure, Kind, Setup};
 use crate::scene::{Scene, Shape, Tone};
@@ -115,13 +115,20 @@ impl Lab {
     fn draw_tokens(&self, scene: &mut Scene) {
         let world = &self.world;
         let coming: Number = world.next + 1;
-        let mut seen: BTreeSet<String> = world.stored.iter().map(|number| format!("m{number}")).collect();
+        let mut seen: BTreeSet<String> = world
+            .stored
+            .iter()
+            .map(|number| format!("m{number}"))
+            .collect();
         let mut put = |key: String, x: f64, y: f64, tone: Tone, label: &str, packet: bool| {
             let mut unique = key.clone();
             while !seen.insert(unique.clone()) {
                 unique.push('+');
             }
-            let mut shape = Shape::circle(unique, x, y, 12.0).tone(tone).label(label).small();
+            let mut shape = Shape::circle(unique, x, y, 12.0)
+                .tone(tone)
+                .label(label)
+                .small();
             if packet {
                 shape = shape.tap(1, 0, "Lose all packets");
             }
@@ -130,7 +137,14 @@ impl Lab {
         let order = (self.done.len() + 1).to_string();
         let broker = &world.plans[Broker as usize];
         if broker.iter().any(|(step, _)| *step == Store) {
-            put(format!("m{coming}"), 172.0, MEMORY + 4.0, Tone::A, &order, false);
+            put(
+                format!("m{coming}"),
+                172.0,
+                MEMORY + 4.0,
+                Tone::A,
+                &order,
+                false,
+            );
         }
         let consumer = &world.plans[Consumer as usize];
         if let Some((_, number)) = consumer.front() {
@@ -186,7 +200,9 @@ fn made(step: Step, known: bool) -> &'static str {
         Confirm => "The broker sends a confirmation.",
         Deliver => "The broker sends the message to the consumer.",
         Forget => "The broker forgets the message.",
-        Look | Remember if known => "The consumer finds the key: it knows the message and will not add.",
+        Look | Remember if known => {
+            "The consumer finds the key: it knows the message and will not add."
+        }
         Look => "The consumer looks for the key: the message is new.",
         Begin => "The consumer begins a transaction.",
         Remember => "The consumer writes the message's key.",
@@ -241,7 +257,11 @@ impl Figure for Lab {
         let Ok(event) = self.world.next();
         match event {
             Some(Event::Made(step)) => {
-                let known = self.world.transcript.last().is_some_and(|line| line.ends_with("known)"));
+                let known = self
+                    .world
+                    .transcript
+                    .last()
+                    .is_some_and(|line| line.ends_with("known)"));
                 self.last = made(step, known).to_owned();
             }
             Some(Event::Woken) => {
@@ -271,7 +291,9 @@ impl Figure for Lab {
         if self.done.len() >= ORDERS {
             return;
         }
-        let unsent = self.world.plans[Consumer as usize].iter().any(|(step, _)| *step == Ack);
+        let unsent = self.world.plans[Consumer as usize]
+            .iter()
+            .any(|(step, _)| *step == Ack);
         self.between |= victim == Consumer && unsent && self.balance() > self.balance_before;
         let Ok(()) = self.world.die(victim);
         self.died = Some(victim);
@@ -298,21 +320,37 @@ impl Figure for Lab {
                     .tap(0, place as i64, format!("Crash the {name}")),
             );
             if world.plans[place].is_empty() {
-                scene.add(Shape::words(format!("{name}-waits"), x, MEMORY, "waits").small().tone(Tone::Faint));
+                scene.add(
+                    Shape::words(format!("{name}-waits"), x, MEMORY, "waits")
+                        .small()
+                        .tone(Tone::Faint),
+                );
             }
             for (row, (step, _)) in world.plans[place].iter().take(5).enumerate() {
                 let sign = if row == 0 { "▸ " } else { "  " };
-                let mut words =
-                    Shape::words(format!("{name}-{row}"), x, MEMORY + 15.0 * row as f64, format!("{sign}{step:?}"))
-                        .small();
+                let mut words = Shape::words(
+                    format!("{name}-{row}"),
+                    x,
+                    MEMORY + 15.0 * row as f64,
+                    format!("{sign}{step:?}"),
+                )
+                .small();
                 if row == 0 {
                     words = words.strong();
                 }
                 scene.add(words);
             }
         }
-        scene.add(Shape::words("memory", 0.0, 47.0, "in memory: what each does next").small().tone(Tone::Faint));
-        scene.add(Shape::words("disk", 0.0, DISK - 9.0, "on disk").small().tone(Tone::Faint));
+        scene.add(
+            Shape::words("memory", 0.0, 47.0, "in memory: what each does next")
+                .small()
+                .tone(Tone::Faint),
+        );
+        scene.add(
+            Shape::words("disk", 0.0, DISK - 9.0, "on disk")
+                .small()
+                .tone(Tone::Faint),
+        );
 
         let order = self.done.len() + 1;
         let (x, width) = PLACES[0];
@@ -320,30 +358,53 @@ impl Figure for Lab {
             true => ("all sent".to_owned(), Tone::Faint),
             false => (format!("order {order}"), Tone::A),
         };
-        scene.add(Shape::rect("note", x, DISK, width, 50.0).tone(tone).label(label).small());
+        scene.add(
+            Shape::rect("note", x, DISK, width, 50.0)
+                .tone(tone)
+                .label(label)
+                .small(),
+        );
         let (x, width) = PLACES[1];
         scene.add(Shape::rect("queue", x, DISK, width, 50.0).tone(Tone::Faint));
         for (place, number) in world.stored.iter().take(3).enumerate() {
             let x = x + 16.0 + 26.0 * place as f64;
-            scene.add(Shape::circle(format!("m{number}"), x, DISK + 25.0, 11.0).tone(Tone::A).label(number.to_string()).small());
+            scene.add(
+                Shape::circle(format!("m{number}"), x, DISK + 25.0, 11.0)
+                    .tone(Tone::A)
+                    .label(number.to_string())
+                    .small(),
+            );
         }
         let (x, width) = PLACES[2];
         scene.add(Shape::rect("account", x, DISK, width, 50.0).tone(Tone::Faint));
         let balance = format!("balance {}", self.balance());
-        scene.add(Shape::words("balance", x + 6.0, DISK + 10.0, balance).small().strong());
+        scene.add(
+            Shape::words("balance", x + 6.0, DISK + 10.0, balance)
+                .small()
+                .strong(),
+        );
         if self.remembers() {
             let keys = format!("keys: {}", world.db.disk.keys.len());
             scene.add(Shape::words("keys", x + 6.0, DISK + 24.0, keys).small());
         }
         if let Some(open) = &world.db.open {
             let label = format!("not yet: +{}", open.balance - self.balance());
-            scene.add(Shape::rect("open", x + 3.0, DISK + 31.0, width - 6.0, 16.0).tone(Tone::B).label(label).small());
+            scene.add(
+                Shape::rect("open", x + 3.0, DISK + 31.0, width - 6.0, 16.0)
+                    .tone(Tone::B)
+                    .label(label)
+                    .small(),
+            );
         }
 
         self.draw_tokens(scene);
 
         let heading = format!("added to the account by each order ({AMOUNT} is right)");
-        scene.add(Shape::words("orders", 0.0, 214.0, heading).small().tone(Tone::Faint));
+        scene.add(
+            Shape::words("orders", 0.0, 214.0, heading)
+                .small()
+                .tone(Tone::Faint),
+        );
         for place in 0..ORDERS {
             let (tone, label) = match self.done.get(place) {
                 Some(&AMOUNT) => (Tone::Good, format!("{AMOUNT}")),
@@ -352,9 +413,18 @@ impl Figure for Lab {
                 None => (Tone::Faint, String::new()),
             };
             let x = 51.0 * place as f64;
-            scene.add(Shape::rect(format!("order-{place}"), x, 230.0, 47.0, 26.0).tone(tone).label(label).small());
+            scene.add(
+                Shape::rect(format!("order-{place}"), x, 230.0, 47.0, 26.0)
+                    .tone(tone)
+                    .label(label)
+                    .small(),
+            );
         }
-        let next = world.plans.iter().zip(PARTIES).find_map(|(plan, name)| Some((name, plan.front()?)));
+        let next = world
+            .plans
+            .iter()
+            .zip(PARTIES)
+            .find_map(|(plan, name)| Some((name, plan.front()?)));
         let next = match next {
             Some((name, (step, _))) => format!(" Next: the {name}'s {step:?}."),
             None => String::new(),
@@ -391,9 +461,15 @@ mod tests {
         let (orders, before) = (lab.done.len(), made_steps(lab));
         let mut open = death;
         while lab.done.len() == orders {
-            if let Some((after, victim)) = open.filter(|(after, _)| made_steps(lab) - before >= *after) {
+            if let Some((after, victim)) =
+                open.filter(|(after, _)| made_steps(lab) - before >= *after)
+            {
                 assert!(made_steps(lab) - before == after);
-                let action = if victim == Network { (1, 0) } else { (0, victim as i64) };
+                let action = if victim == Network {
+                    (1, 0)
+                } else {
+                    (0, victim as i64)
+                };
                 lab.act(action.0, action.1);
                 open = None;
             }
@@ -403,7 +479,11 @@ mod tests {
     }
 
     fn made_steps(lab: &Lab) -> usize {
-        lab.world.transcript.iter().filter(|line| !line.ends_with("dies)")).count()
+        lab.world
+            .transcript
+            .iter()
+            .filter(|line| !line.ends_with("dies)"))
+            .count()
     }
 
     #[test]
@@ -419,7 +499,10 @@ mod tests {
                     counts[1 + (added / AMOUNT) as usize] += 1;
                 }
             }
-            let line = format!("{name:<30}{:>6}{:>6}{:>6}{:>6}", counts[0], counts[1], counts[2], counts[3]);
+            let line = format!(
+                "{name:<30}{:>6}{:>6}{:>6}{:>6}",
+                counts[0], counts[1], counts[2], counts[3]
+            );
             assert!(printed.lines().any(|printed| printed == line), "{line}");
         }
     }
@@ -436,7 +519,11 @@ mod tests {
 
     /// Steps until the consumer's next step is `step`, and crashes it.
     fn crash_before(lab: &mut Lab, step: Step) {
-        while lab.world.plans[Consumer as usize].front().map(|next| next.0) != Some(step) {
+        while lab.world.plans[Consumer as usize]
+            .front()
+            .map(|next| next.0)
+            != Some(step)
+        {
             assert!(lab.step());
         }
         lab.act(0, Consumer as i64);

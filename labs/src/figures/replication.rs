@@ -73,7 +73,10 @@ impl Lab {
     }
 
     fn is_acknowledged(&self, lsn: usize) -> bool {
-        self.world.answered.iter().any(|(answered, _)| *answered == lsn)
+        self.world
+            .answered
+            .iter()
+            .any(|(answered, _)| *answered == lsn)
     }
 
     fn away(&self, replica: usize) -> bool {
@@ -92,10 +95,20 @@ impl Lab {
 
     fn read(&mut self, replica: usize) {
         let x = self.world.replicas[replica].x;
-        let newest = self.world.answered.iter().map(|(lsn, _)| *lsn).max().unwrap_or(0);
+        let newest = self
+            .world
+            .answered
+            .iter()
+            .map(|(lsn, _)| *lsn)
+            .max()
+            .unwrap_or(0);
         let old = (x as usize) < newest;
         self.read_an_old_value |= old;
-        let newer = if old { "an old value" } else { "a value that is not old" };
+        let newer = if old {
+            "an old value"
+        } else {
+            "a value that is not old"
+        };
         self.event = format!("A read of {} gives {newer}, {x}.", NAMES[replica]);
         self.answer = Some(Answer { replica, x, old });
     }
@@ -106,7 +119,8 @@ impl Lab {
             self.world.network.clear();
             self.world.outbox.clear();
             self.event =
-                "The primary is dead, and what was on the wire is gone. Promote a replica.".to_owned();
+                "The primary is dead, and what was on the wire is gone. Promote a replica."
+                    .to_owned();
         }
     }
 
@@ -123,8 +137,11 @@ impl Lab {
             let kept = self.world.replicas[replica].log.len();
             let silent = (1..=kept).filter(|lsn| !self.is_acknowledged(*lsn)).count();
             let (lost, mut event) = (self.lost(), format!("{name} is the new primary. "));
-            event +=
-                if lost.is_empty() { "No acknowledged write is lost." } else { "Acknowledged and lost:" };
+            event += if lost.is_empty() {
+                "No acknowledged write is lost."
+            } else {
+                "Acknowledged and lost:"
+            };
             for lsn in lost {
                 event += &format!(" {lsn}");
             }
@@ -141,13 +158,17 @@ impl Lab {
     /// The place of a write's column, if it is in the picture.
     fn column(&self, lsn: usize) -> Option<f64> {
         let first = self.written.saturating_sub(COLUMNS);
-        let place = lsn.checked_sub(first + 1).filter(|place| *place < COLUMNS)?;
+        let place = lsn
+            .checked_sub(first + 1)
+            .filter(|place| *place < COLUMNS)?;
         Some(LEFT + place as f64 * COLUMN)
     }
 
     fn draw_client(&self, scene: &mut Scene) {
         scene.add(Shape::words("client", 0.0, CLIENT_Y + BOX / 2.0, "client").strong());
-        let kept = self.promoted.map(|promoted| self.world.replicas[promoted].log.len());
+        let kept = self
+            .promoted
+            .map(|promoted| self.world.replicas[promoted].log.len());
         for lsn in 1..=self.written {
             let Some(x) = self.column(lsn) else {
                 continue;
@@ -198,8 +219,16 @@ impl Lab {
                 0 => REPLICA_Y[0] + BOX,
                 _ => REPLICA_Y[1],
             };
-            let near = if replica == 0 { PRIMARY_Y } else { PRIMARY_Y + BOX };
-            let (start, end) = if *from == Node::Primary { (near, far) } else { (far, near) };
+            let near = if replica == 0 {
+                PRIMARY_Y
+            } else {
+                PRIMARY_Y + BOX
+            };
+            let (start, end) = if *from == Node::Primary {
+                (near, far)
+            } else {
+                (far, near)
+            };
             let delay = self.world.one_way_ms[replica] as f64;
             let left = arrival_ms.saturating_sub(last_ms) as f64;
             let y = end + (start - end) * left / delay;
@@ -217,9 +246,16 @@ impl Lab {
             };
             let link = Shape::line(key("link", replica), 20.0, from, 20.0, to);
             let way = format!("{} ms", self.world.one_way_ms[replica]);
-            let (tone, words) =
-                if away || self.dead { (Tone::Bad, "cut".to_owned()) } else { (Tone::Plain, way) };
-            scene.add(if tone == Tone::Bad { link.tone(tone).dashed() } else { link.strong() });
+            let (tone, words) = if away || self.dead {
+                (Tone::Bad, "cut".to_owned())
+            } else {
+                (Tone::Plain, way)
+            };
+            scene.add(if tone == Tone::Bad {
+                link.tone(tone).dashed()
+            } else {
+                link.strong()
+            });
             scene.add(Shape::words(key("way", replica), 28.0, (from + to) / 2.0, words).small());
             let name = NAMES[replica];
             let x = self.world.replicas[replica].x;
@@ -231,10 +267,20 @@ impl Lab {
                 (_, _, Some(promoted)) if promoted == replica => (Tone::Good, String::new()),
                 _ => (Tone::Plain, String::new()),
             };
-            let node = node.tone(tone).label(format!("{name}: x={x}")).strong().small();
-            scene.add(if does.is_empty() { node } else { node.tap(PRESS, replica as i64, does) });
+            let node = node
+                .tone(tone)
+                .label(format!("{name}: x={x}"))
+                .strong()
+                .small();
+            scene.add(if does.is_empty() {
+                node
+            } else {
+                node.tap(PRESS, replica as i64, does)
+            });
         }
-        let primary = Shape::rect("primary", 0.0, PRIMARY_Y, LEFT - 8.0, BOX).strong().small();
+        let primary = Shape::rect("primary", 0.0, PRIMARY_Y, LEFT - 8.0, BOX)
+            .strong()
+            .small();
         scene.add(match self.dead {
             true => primary.label("primary").tone(Tone::Bad),
             false => primary.label("primary").tap(KILL, 0, "Kill the primary"),
@@ -249,20 +295,44 @@ impl Figure for Lab {
             Control {
                 key: "rule",
                 label: "Replicas to wait for",
-                kind: Kind::Choice { options: &RULE_NAMES, value: 1 },
+                kind: Kind::Choice {
+                    options: &RULE_NAMES,
+                    value: 1,
+                },
             },
             Control {
                 key: "far",
                 label: "One way to R2",
-                kind: Kind::Slider { min: 2, max: 60, step: 2, value: 40, unit: "ms" },
+                kind: Kind::Slider {
+                    min: 2,
+                    max: 60,
+                    step: 2,
+                    value: 40,
+                    unit: "ms",
+                },
             },
         ],
         actions: &[
-            Action { label: "Write", button: true },
-            Action { label: "Read R1", button: true },
-            Action { label: "Read R2", button: true },
-            Action { label: "Kill the primary", button: false },
-            Action { label: "Press a replica", button: false },
+            Action {
+                label: "Write",
+                button: true,
+            },
+            Action {
+                label: "Read R1",
+                button: true,
+            },
+            Action {
+                label: "Read R2",
+                button: true,
+            },
+            Action {
+                label: "Kill the primary",
+                button: false,
+            },
+            Action {
+                label: "Press a replica",
+                button: false,
+            },
         ],
         goals: &[
             "Read an old value from a replica, although a newer one was acknowledged.",
@@ -312,10 +382,17 @@ impl Figure for Lab {
         }
         let told = self.world.answered.len();
         self.world.tick(false);
-        let Primary { rule, stored, waiting, .. } = &self.world.primary;
+        let Primary {
+            rule,
+            stored,
+            waiting,
+            ..
+        } = &self.world.primary;
         let long_ago_ms = now_ms.saturating_sub(2 * self.world.one_way_ms[0] + LONG_MS);
-        self.waited_for_the_far |=
-            rule.replicas == 2 && waiting.iter().any(|(lsn, ms)| *lsn <= stored[0] && *ms < long_ago_ms);
+        self.waited_for_the_far |= rule.replicas == 2
+            && waiting
+                .iter()
+                .any(|(lsn, ms)| *lsn <= stored[0] && *ms < long_ago_ms);
         for &(lsn, _) in &self.world.answered[told..] {
             self.event = format!("Write {lsn} is acknowledged.");
         }
@@ -345,7 +422,10 @@ impl Figure for Lab {
             let tone = if *old { Tone::Bad } else { Tone::Good };
             let y = if *replica == 0 { 90.0 } else { 194.0 };
             scene.add(
-                Shape::rect("answer", WIDTH_MAX - 76.0, y - 11.0, 72.0, 22.0).tone(tone).label(words).small(),
+                Shape::rect("answer", WIDTH_MAX - 76.0, y - 11.0, 72.0, 22.0)
+                    .tone(tone)
+                    .label(words)
+                    .small(),
             );
         }
         let hint = match (self.dead, self.promoted) {
@@ -353,7 +433,11 @@ impl Figure for Lab {
             (true, None) => "Press the replica that is to take over.",
             (true, Some(_)) => "✕ in the first row: acknowledged and lost.",
         };
-        scene.add(Shape::words("hint", WIDTH_MAX / 2.0, 262.0, hint).centred().small());
+        scene.add(
+            Shape::words("hint", WIDTH_MAX / 2.0, 262.0, hint)
+                .centred()
+                .small(),
+        );
         let [near, far] = &self.world.replicas;
         scene.say(format!(
             "{} ms. {} Of {} writes {} are acknowledged; R1 has stored {} and applied {}, R2 has stored {} and applied {}.",
@@ -370,7 +454,13 @@ impl Figure for Lab {
 
     fn reached(&self) -> Vec<bool> {
         let lost = self.lost();
-        let most = self.world.replicas.iter().map(|replica| replica.log.len()).max().unwrap_or(0);
+        let most = self
+            .world
+            .replicas
+            .iter()
+            .map(|replica| replica.log.len())
+            .max()
+            .unwrap_or(0);
         vec![
             self.read_an_old_value,
             self.waited_for_the_far,

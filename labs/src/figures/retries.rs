@@ -28,8 +28,13 @@ const QUEUE_SHOWN_MAX: usize = 12_000;
 const CHART: (f64, f64, f64, f64) = (26.0, 112.0, 276.0, 112.0); // x, y, width, height
 
 /// What the reader can switch: name and width.
-const GUARDS: [(&str, f64); 5] =
-    [("retries", 57.0), ("jitter", 47.0), ("budget", 53.0), ("short queue", 81.0), ("breaker", 58.0)];
+const GUARDS: [(&str, f64); 5] = [
+    ("retries", 57.0),
+    ("jitter", 47.0),
+    ("budget", 53.0),
+    ("short queue", 81.0),
+    ("breaker", 58.0),
+];
 const RETRIES: usize = 0;
 const JITTER: usize = 1;
 const BUDGET: usize = 2;
@@ -87,7 +92,11 @@ impl Lab {
 
     /// Tells the breaker how a call ended that was sent at `sent`.
     fn tell(&mut self, sent: u64, ok: bool) {
-        let ticket = self.eras.iter().find(|(at, _)| *at == sent).map(|(_, ticket)| *ticket);
+        let ticket = self
+            .eras
+            .iter()
+            .find(|(at, _)| *at == sent)
+            .map(|(_, ticket)| *ticket);
         if let Some(ticket) = ticket {
             let now = self.clock();
             self.breaker.tell(now, ticket, ok);
@@ -104,12 +113,16 @@ impl Lab {
     }
 
     fn judge(&mut self, in_time: u32) {
-        let count = |counter: &mut u32, goes_on: bool| *counter = if goes_on { *counter + 1 } else { 0 };
+        let count =
+            |counter: &mut u32, goes_on: bool| *counter = if goes_on { *counter + 1 } else { 0 };
         let works = !self.stands();
         let storm = works && in_time * 10 < self.load;
         let retries = self.guards[RETRIES];
         count(&mut self.storm, storm && retries);
-        count(&mut self.storm_with_jitter, storm && retries && self.guards[JITTER]);
+        count(
+            &mut self.storm_with_jitter,
+            storm && retries && self.guards[JITTER],
+        );
         count(&mut self.well, works && in_time >= self.load);
         let well = self.well >= WELL_TICKS;
         self.stormed |= self.storm >= STORM_TICKS;
@@ -117,11 +130,15 @@ impl Lab {
         self.ended |= self.stormed && well;
         let on = self.guards[BREAKER];
         self.opened |= on && matches!(self.breaker.state, State::Open { .. });
-        self.closed_again |= self.opened && on && well && matches!(self.breaker.state, State::Closed { .. });
+        self.closed_again |=
+            self.opened && on && well && matches!(self.breaker.state, State::Closed { .. });
     }
 
     fn waits(&self) -> u64 {
-        self.crowd.queue.front().map_or(0, |(sent, _)| self.now.saturating_sub(*sent))
+        self.crowd
+            .queue
+            .front()
+            .map_or(0, |(sent, _)| self.now.saturating_sub(*sent))
     }
 }
 
@@ -153,7 +170,12 @@ impl Figure for Lab {
     };
 
     fn new(setup: &Setup) -> Self {
-        let defence = Defence { tries: TRIES, jitter: false, budget_percent: None, queue_len_max: QUEUE_LONG };
+        let defence = Defence {
+            tries: TRIES,
+            jitter: false,
+            budget_percent: None,
+            queue_len_max: QUEUE_LONG,
+        };
         let mut crowd = Crowd::new(defence);
         crowd.rng = Rng::with_seed(setup.seed);
         Lab {
@@ -221,7 +243,10 @@ impl Figure for Lab {
     fn act(&mut self, action: usize, value: i64) {
         if action == 0 {
             self.stands_until = self.now + STANDSTILL_TICKS;
-        } else if let Some(guard) = usize::try_from(value).ok().and_then(|place| self.guards.get_mut(place)) {
+        } else if let Some(guard) = usize::try_from(value)
+            .ok()
+            .and_then(|place| self.guards.get_mut(place))
+        {
             *guard = !*guard;
             if value as usize == BREAKER {
                 self.breaker = Breaker::default();
@@ -250,7 +275,11 @@ impl Figure for Lab {
             );
             x += width + 2.0;
         }
-        let (tone, label) = if self.stands() { (Tone::Bad, "stands still") } else { (Tone::Plain, "server") };
+        let (tone, label) = if self.stands() {
+            (Tone::Bad, "stands still")
+        } else {
+            (Tone::Plain, "server")
+        };
         scene.add(
             Shape::rect("server", 214.0, 38.0, 84.0, 28.0)
                 .tone(tone)
@@ -262,7 +291,9 @@ impl Figure for Lab {
         let waiting = self.crowd.queue.len();
         let share = waiting.min(QUEUE_SHOWN_MAX) as f64 / QUEUE_SHOWN_MAX as f64;
         scene.add(Shape::rect("queue", 0.0, 56.0, 206.0, 10.0).tone(Tone::Faint));
-        scene.add(Shape::rect("waiting", 206.0 - 206.0 * share, 56.0, 206.0 * share, 10.0).tone(Tone::B));
+        scene.add(
+            Shape::rect("waiting", 206.0 - 206.0 * share, 56.0, 206.0 * share, 10.0).tone(Tone::B),
+        );
         let text = match waiting {
             0 => "nobody waits".to_owned(),
             _ => format!("{waiting} wait, the first for {}", seconds(self.waits())),
@@ -275,15 +306,33 @@ impl Figure for Lab {
             says.push_str(&format!(": {} turned away", last.turned_away));
         }
         scene.add(Shape::words("breaker", 0.0, 81.0, says).small());
-        scene.add(Shape::line("calls-key", 0.0, 99.0, 18.0, 99.0).tone(Tone::B).strong());
+        scene.add(
+            Shape::line("calls-key", 0.0, 99.0, 18.0, 99.0)
+                .tone(Tone::B)
+                .strong(),
+        );
         scene.add(Shape::words("calls-words", 22.0, 99.0, format!("calls {}", last.calls)).small());
-        scene.add(Shape::line("good-key", 84.0, 99.0, 102.0, 99.0).tone(Tone::Good).strong());
-        scene.add(Shape::words("good-words", 106.0, 99.0, format!("in time {}", last.in_time)).small());
+        scene.add(
+            Shape::line("good-key", 84.0, 99.0, 102.0, 99.0)
+                .tone(Tone::Good)
+                .strong(),
+        );
+        scene.add(
+            Shape::words(
+                "good-words",
+                106.0,
+                99.0,
+                format!("in time {}", last.in_time),
+            )
+            .small(),
+        );
         scene.add(Shape::line("room-key", 182.0, 99.0, 200.0, 99.0).dashed());
-        scene.add(Shape::words("room-words", 204.0, 99.0, format!("room {SERVE_PER_TICK}")).small());
+        scene
+            .add(Shape::words("room-words", 204.0, 99.0, format!("room {SERVE_PER_TICK}")).small());
 
         let y = |calls: u32| {
-            top + height * (1.0 - f64::from(calls.min(CALLS_SHOWN_MAX)) / f64::from(CALLS_SHOWN_MAX))
+            top + height
+                * (1.0 - f64::from(calls.min(CALLS_SHOWN_MAX)) / f64::from(CALLS_SHOWN_MAX))
         };
         let x = |place: usize| left + width * place as f64 / (SHOWN_TICKS - 1) as f64;
         scene.add(Shape::rect("chart", left, top, width, height).tone(Tone::Faint));
@@ -296,29 +345,72 @@ impl Figure for Lab {
                     begun = None;
                     let tick = self.now as usize + first - self.moments.len();
                     let width = (x(place) - x(first)).max(1.0);
-                    scene.add(Shape::rect(format!("still-{tick}"), x(first), top, width, height).tone(Tone::Bad));
+                    scene.add(
+                        Shape::rect(format!("still-{tick}"), x(first), top, width, height)
+                            .tone(Tone::Bad),
+                    );
                 }
                 _ => {}
             }
         }
         for calls in [0, 100, 200, 300] {
-            let text = Shape::words(format!("axis-{calls}"), left - 4.0, y(calls), calls.to_string());
+            let text = Shape::words(
+                format!("axis-{calls}"),
+                left - 4.0,
+                y(calls),
+                calls.to_string(),
+            );
             scene.add(text.to_the_left().small().tone(Tone::Faint));
         }
-        scene.add(Shape::line("room", left, y(SERVE_PER_TICK), left + width, y(SERVE_PER_TICK)).dashed());
-        let curve = |value: fn(&Moment) -> u32| {
-            self.moments.iter().enumerate().map(|(place, moment)| (x(place), y(value(moment)))).collect()
-        };
-        scene.add(Shape::path("calls", curve(|moment| moment.calls)).tone(Tone::B).strong());
-        scene.add(Shape::path("good", curve(|moment| moment.in_time)).tone(Tone::Good).strong());
         scene.add(
-            Shape::words("time", WIDTH_MAX - 2.0, top + height + 11.0, format!("{} s shown", SHOWN_TICKS / 10))
-                .to_the_left()
-                .small()
-                .tone(Tone::Faint),
+            Shape::line(
+                "room",
+                left,
+                y(SERVE_PER_TICK),
+                left + width,
+                y(SERVE_PER_TICK),
+            )
+            .dashed(),
         );
-        let on: Vec<&str> = GUARDS.iter().zip(self.guards).filter(|(_, on)| *on).map(|((name, _), _)| *name).collect();
-        let on = if on.is_empty() { "no guard".to_owned() } else { on.join(", ") };
+        let curve = |value: fn(&Moment) -> u32| {
+            self.moments
+                .iter()
+                .enumerate()
+                .map(|(place, moment)| (x(place), y(value(moment))))
+                .collect()
+        };
+        scene.add(
+            Shape::path("calls", curve(|moment| moment.calls))
+                .tone(Tone::B)
+                .strong(),
+        );
+        scene.add(
+            Shape::path("good", curve(|moment| moment.in_time))
+                .tone(Tone::Good)
+                .strong(),
+        );
+        scene.add(
+            Shape::words(
+                "time",
+                WIDTH_MAX - 2.0,
+                top + height + 11.0,
+                format!("{} s shown", SHOWN_TICKS / 10),
+            )
+            .to_the_left()
+            .small()
+            .tone(Tone::Faint),
+        );
+        let on: Vec<&str> = GUARDS
+            .iter()
+            .zip(self.guards)
+            .filter(|(_, on)| *on)
+            .map(|((name, _), _)| *name)
+            .collect();
+        let on = if on.is_empty() {
+            "no guard".to_owned()
+        } else {
+            on.join(", ")
+        };
         scene.say(format!(
             "After {}: {} calls in the last tick, {} answers in time for {} new requests. {waiting} calls wait, \
              the first for {}. The server {}. On: {on}; {}.",
@@ -333,7 +425,12 @@ impl Figure for Lab {
     }
 
     fn reached(&self) -> Vec<bool> {
-        vec![self.stormed, self.jitter_failed, self.ended, self.closed_again]
+        vec![
+            self.stormed,
+            self.jitter_failed,
+            self.ended,
+            self.closed_again,
+        ]
     }
 }
 
@@ -386,7 +483,11 @@ mod tests {
                 }
                 let sends = program.sends(now, ARRIVE_PER_TICK);
                 let calls = sends.len() as u32;
-                let serve = if STANDS_STILL.contains(&now) { 0 } else { SERVE_PER_TICK };
+                let serve = if STANDS_STILL.contains(&now) {
+                    0
+                } else {
+                    SERVE_PER_TICK
+                };
                 let good = program.tick(now, sends, serve).in_time.len() as u32;
                 lab.step();
                 let seen = lab.moments[lab.moments.len() - 1];

@@ -11,7 +11,11 @@ use super::{in_one_rack, read, statement, BoxId, Diagram, Part, TODAY, TWO_RACKS
 use crate::figure::{About, Action, Control, Figure, Kind, Setup};
 use crate::scene::{Scene, Shape, Tone, WIDTH_MAX};
 
-const STARTS: [&str; 3] = ["today", "all doubled, in one rack", "all doubled, in two racks"];
+const STARTS: [&str; 3] = [
+    "today",
+    "all doubled, in one rack",
+    "all doubled, in two racks",
+];
 
 const STOP: usize = 0;
 const ADD: usize = 1;
@@ -51,7 +55,16 @@ const LEFT: [usize; 3] = [4, 6, 8];
 const RIGHT: [usize; 3] = [5, 7, 9];
 const ALL: [usize; 7] = [4, 5, 6, 7, 8, 9, CACHE];
 /// The links that can be cut, from place to place.
-const LINKS: [(usize, usize); 8] = [(4, 6), (4, 7), (5, 6), (5, 7), (6, 8), (6, 9), (7, 8), (7, 9)];
+const LINKS: [(usize, usize); 8] = [
+    (4, 6),
+    (4, 7),
+    (5, 6),
+    (5, 7),
+    (6, 8),
+    (6, 9),
+    (7, 8),
+    (7, 9),
+];
 const BOX: (f64, f64) = (76.0, 26.0);
 const BEAD: f64 = 12.5;
 
@@ -80,12 +93,20 @@ pub struct Lab {
 
 impl Lab {
     fn part(&self, slot: usize) -> Option<&Part> {
-        self.slots.get(slot).copied().flatten().map(|id| &self.diagram.parts[id.0])
+        self.slots
+            .get(slot)
+            .copied()
+            .flatten()
+            .map(|id| &self.diagram.parts[id.0])
     }
 
     /// What can be lost at once, by name.
     fn suspects(&self) -> Vec<String> {
-        self.diagram.suspects().into_iter().map(|(name, _)| name.to_owned()).collect()
+        self.diagram
+            .suspects()
+            .into_iter()
+            .map(|(name, _)| name.to_owned())
+            .collect()
     }
 
     /// All boxes that the stopped boxes and racks take with them.
@@ -171,7 +192,10 @@ impl Lab {
         if !mend && self.is_last(link) {
             return;
         }
-        let (from_label, to_label) = (&self.diagram.parts[from.0].label, &self.diagram.parts[to.0].label);
+        let (from_label, to_label) = (
+            &self.diagram.parts[from.0].label,
+            &self.diagram.parts[to.0].label,
+        );
         let done = if mend { "mended" } else { "cut" };
         self.changed = format!("The link from {from_label} to {to_label} is {done}.");
         let needs = &mut self.diagram.parts[from.0].needs;
@@ -221,8 +245,11 @@ impl Lab {
             let (from, to) = LINKS[link];
             self.linked(link) || self.slots[from].is_none() || self.slots[to].is_none()
         });
-        self.goals[0] |=
-            self.from_today && self.racks > 0 && self.added <= 3 && whole && self.singles.is_empty();
+        self.goals[0] |= self.from_today
+            && self.racks > 0
+            && self.added <= 3
+            && whole
+            && self.singles.is_empty();
         self.goals[2] |= two_balancers && self.singles.iter().any(|name| name.starts_with("app "));
         self.look();
     }
@@ -230,7 +257,11 @@ impl Lab {
     /// Sees whether one stopped rack is all it took.
     fn look(&mut self) {
         let one_rack = self.stopped.len() == 1
-            && self.diagram.frames.iter().any(|(title, _)| self.is_stopped(title));
+            && self
+                .diagram
+                .frames
+                .iter()
+                .any(|(title, _)| self.is_stopped(title));
         let parts = &self.diagram.parts;
         let needed = parts.iter().flat_map(|part| &part.needs);
         let all_twice = needed.into_iter().all(|id| {
@@ -248,8 +279,14 @@ impl Lab {
         for _ in 0..parts.len() {
             let lacks = |needed: &&BoxId| {
                 let thing = &parts[needed.0].thing;
-                let of_it = parts[at].needs.iter().filter(|id| parts[id.0].thing == *thing);
-                let only = Part { needs: of_it.copied().collect(), ..parts[at].clone() };
+                let of_it = parts[at]
+                    .needs
+                    .iter()
+                    .filter(|id| parts[id.0].thing == *thing);
+                let only = Part {
+                    needs: of_it.copied().collect(),
+                    ..parts[at].clone()
+                };
                 !self.diagram.has_what_it_needs(&only, &working)
             };
             let Some(needed) = parts[at].needs.iter().find(lacks) else {
@@ -257,7 +294,10 @@ impl Lab {
             };
             let thing = &parts[needed.0].thing;
             words += &format!(" needs {thing}");
-            let mut copies = parts[at].needs.iter().filter(|id| parts[id.0].thing == *thing);
+            let mut copies = parts[at]
+                .needs
+                .iter()
+                .filter(|id| parts[id.0].thing == *thing);
             match copies.find(|id| !lost.contains(id)) {
                 Some(fallen) => {
                     at = fallen.0;
@@ -277,7 +317,11 @@ impl Lab {
         let state = match (stopped.is_empty(), self.client_works()) {
             (true, _) => "Everything is up, and the client works.".to_owned(),
             (_, true) => format!("Stopped: {}. The client still works.", stopped.join(", ")),
-            _ => format!("Stopped: {}. The client stops: {}.", stopped.join(", "), self.why()),
+            _ => format!(
+                "Stopped: {}. The client stops: {}.",
+                stopped.join(", "),
+                self.why()
+            ),
         };
         if self.changed.is_empty() && !stopped.is_empty() {
             return state;
@@ -287,15 +331,27 @@ impl Lab {
             false => format!("Single points of failure: {}.", self.singles.join(", ")),
         };
         let down = time(self.down_s);
-        format!("{} {state} {singles} Down in 30 days: {down}.", self.changed).trim().to_owned()
+        format!(
+            "{} {state} {singles} Down in 30 days: {down}.",
+            self.changed
+        )
+        .trim()
+        .to_owned()
     }
 }
 
 /// The share of time in which the client is stopped, by boxes and racks that fail for themselves. All
 /// cases with one or two of them down; three at once would add less than a second in 30 days.
 fn unavailability(diagram: &Diagram) -> f64 {
-    let suspects: Vec<BTreeSet<BoxId>> = diagram.suspects().into_iter().map(|(_, boxes)| boxes).collect();
-    let stops: Vec<bool> = suspects.iter().map(|lost| diagram.stops_a_client(lost)).collect();
+    let suspects: Vec<BTreeSet<BoxId>> = diagram
+        .suspects()
+        .into_iter()
+        .map(|(_, boxes)| boxes)
+        .collect();
+    let stops: Vec<bool> = suspects
+        .iter()
+        .map(|lost| diagram.stops_a_client(lost))
+        .collect();
     let (mut ones, mut twos) = (0, 0);
     for (first, boxes) in suspects.iter().enumerate() {
         ones += i32::from(stops[first]);
@@ -470,7 +526,10 @@ impl Figure for Lab {
                 continue;
             }
             let (from, to) = match slot {
-                0 | 1 => ((client.0 - width / 2.0, 28.0), (x + width, y + height / 2.0)),
+                0 | 1 => (
+                    (client.0 - width / 2.0, 28.0),
+                    (x + width, y + height / 2.0),
+                ),
                 2 | 3 => ((client.0 + width / 2.0, 28.0), (x, y + height / 2.0)),
                 _ => ((client.0, client.1 + height), (middle(slot), y)),
             };
@@ -483,7 +542,12 @@ impl Figure for Lab {
         }
         let ends = |link: usize| {
             let (from, to) = LINKS[link];
-            (middle(from), SLOTS[from].2 + height, middle(to), SLOTS[to].2)
+            (
+                middle(from),
+                SLOTS[from].2 + height,
+                middle(to),
+                SLOTS[to].2,
+            )
         };
         for link in (0..LINKS.len()).filter(|link| self.linked(*link)) {
             let (x1, y1, x2, y2) = ends(link);
@@ -492,7 +556,10 @@ impl Figure for Lab {
 
         let tone = if working[0] { Tone::Good } else { Tone::Bad };
         scene.add(
-            Shape::rect("client", client.0 - width / 2.0, client.1, width, height).tone(tone).label("client").strong(),
+            Shape::rect("client", client.0 - width / 2.0, client.1, width, height)
+                .tone(tone)
+                .label("client")
+                .strong(),
         );
         for (slot, (thing, x, y)) in SLOTS.into_iter().enumerate() {
             let shape = Shape::rect(format!("box-{slot}"), x, y, wide(slot), height);
@@ -504,7 +571,11 @@ impl Figure for Lab {
                     } else {
                         format!("Add a second copy of {thing}")
                     };
-                    scene.add(shape.tone(Tone::Faint).label(format!("+ {thing}")).tap(ADD, slot as i64, does));
+                    scene.add(shape.tone(Tone::Faint).label(format!("+ {thing}")).tap(
+                        ADD,
+                        slot as i64,
+                        does,
+                    ));
                 }
                 continue;
             };
@@ -515,8 +586,16 @@ impl Figure for Lab {
                 _ if self.singles.contains(name) => Tone::B,
                 _ => Tone::A,
             };
-            let does = if self.is_stopped(name) { "Start" } else { "Stop" };
-            scene.add(shape.tone(tone).label(thing).tap(STOP, slot as i64, format!("{does} {name}")));
+            let does = if self.is_stopped(name) {
+                "Start"
+            } else {
+                "Stop"
+            };
+            scene.add(shape.tone(tone).label(thing).tap(
+                STOP,
+                slot as i64,
+                format!("{does} {name}"),
+            ));
         }
 
         for (link, (from, to)) in LINKS.into_iter().enumerate() {
@@ -529,9 +608,21 @@ impl Figure for Lab {
             }
             let (x1, y1, x2, y2) = ends(link);
             let along = if x1 == x2 { 0.5 } else { 1.0 / 3.0 };
-            let bead = Shape::circle(format!("bead-{link}"), x1 + (x2 - x1) * along, y1 + (y2 - y1) * 0.5, BEAD);
-            let (does, bead) = if linked { ("Cut", bead) } else { ("Mend", bead.tone(Tone::Faint).label("cut")) };
-            let does = format!("{does} the link from {} to {}", from_part.label, to_part.label);
+            let bead = Shape::circle(
+                format!("bead-{link}"),
+                x1 + (x2 - x1) * along,
+                y1 + (y2 - y1) * 0.5,
+                BEAD,
+            );
+            let (does, bead) = if linked {
+                ("Cut", bead)
+            } else {
+                ("Mend", bead.tone(Tone::Faint).label("cut"))
+            };
+            let does = format!(
+                "{does} the link from {} to {}",
+                from_part.label, to_part.label
+            );
             scene.add(bead.small().tap(CUT, link as i64, does));
         }
 
@@ -542,21 +633,37 @@ impl Figure for Lab {
                 _ if self.singles.contains(title) => Tone::B,
                 _ => Tone::A,
             };
-            let does = if self.is_stopped(title) { "Start" } else { "Stop" };
-            let tab = Shape::rect(format!("rack-{place}"), x, 241.0, width, 25.0).tone(tone).label(title).small();
+            let does = if self.is_stopped(title) {
+                "Start"
+            } else {
+                "Stop"
+            };
+            let tab = Shape::rect(format!("rack-{place}"), x, 241.0, width, 25.0)
+                .tone(tone)
+                .label(title)
+                .small();
             scene.add(tab.tap(STOP_RACK, place as i64, format!("{does} {title}")));
         }
         let label = ["Draw the rack", "Split in two racks", "Draw no racks"][self.racks];
-        let button = Shape::rect("racks", 94.0, 241.0, 116.0, 25.0).label(label).small();
+        let button = Shape::rect("racks", 94.0, 241.0, 116.0, 25.0)
+            .label(label)
+            .small();
         scene.add(button.tap(RACKS, 0, label));
 
         let mut lines = in_lines(&self.singles);
         lines.truncate(2);
         for (place, line) in lines.into_iter().enumerate() {
             let y = 300.0 + 14.0 * place as f64;
-            scene.add(Shape::words(format!("singles-{place}"), 0.0, y, line).small().strong());
+            scene.add(
+                Shape::words(format!("singles-{place}"), 0.0, y, line)
+                    .small()
+                    .strong(),
+            );
         }
-        let down = format!("Down in 30 days, each part being up 99.9 %: {}", time(self.down_s));
+        let down = format!(
+            "Down in 30 days, each part being up 99.9 %: {}",
+            time(self.down_s)
+        );
         scene.add(Shape::words("down", 0.0, 284.0, down).small());
         scene.say(self.words());
     }
@@ -606,7 +713,10 @@ mod tests {
         assert_eq!(lab.reached(), [true, false, false, false]);
         assert!(lab.singles.is_empty());
         let copies_only = done("0", &THREE_COPIES);
-        assert!(copies_only.singles.is_empty() && !copies_only.goals[0], "no rack is drawn");
+        assert!(
+            copies_only.singles.is_empty() && !copies_only.goals[0],
+            "no rack is drawn"
+        );
         let one_rack = done("0", &[&THREE_COPIES[..], &SECOND_RACK[1..]].concat());
         assert_eq!(one_rack.singles, ["the only rack"]);
         assert!(!one_rack.goals[0]);
@@ -627,8 +737,15 @@ mod tests {
         let mut lab = begun("1");
         while lab.step() && !lab.stopped.is_empty() && !lab.goals[1] {}
         assert_eq!(lab.reached(), [false, true, false, false]);
-        assert!(words(&lab).contains("needs balancer, and no copy of balancer is up"), "{}", words(&lab));
-        let built = done("0", &[&THREE_COPIES[..], &[(RACKS, 0), (STOP_RACK, 0)]].concat());
+        assert!(
+            words(&lab).contains("needs balancer, and no copy of balancer is up"),
+            "{}",
+            words(&lab)
+        );
+        let built = done(
+            "0",
+            &[&THREE_COPIES[..], &[(RACKS, 0), (STOP_RACK, 0)]].concat(),
+        );
         assert!(built.goals[1]);
         // Not redundant, or not one rack alone.
         assert!(!done("0", &[(RACKS, 0), (STOP_RACK, 0)]).goals[1]);
@@ -671,7 +788,8 @@ mod tests {
             let read = read(text).expect("a diagram");
             let lab = begun(start);
             assert_eq!(lab.singles, read.single_points());
-            let racks = |diagram: &Diagram| -> BTreeSet<_> { diagram.frames.iter().cloned().collect() };
+            let racks =
+                |diagram: &Diagram| -> BTreeSet<_> { diagram.frames.iter().cloned().collect() };
             assert_eq!(racks(&lab.diagram), racks(&read), "{start}");
         }
         assert_eq!(begun("0").singles, ["DNS", "balancer", "orders"]);
@@ -702,7 +820,10 @@ mod tests {
             "Stopped: orders. The client stops: it needs balancer, balancer needs app, app needs orders, \
              and no copy of orders is up."
         );
-        assert_eq!(words(&done("0", &[(STOP, 6)])), "Stopped: app copy 1. The client still works.");
+        assert_eq!(
+            words(&done("0", &[(STOP, 6)])),
+            "Stopped: app copy 1. The client still works."
+        );
         assert_eq!(
             words(&begun("0")),
             "Everything is up, and the client works. Single points of failure: DNS, balancer, orders. \
@@ -716,7 +837,10 @@ mod tests {
         let mut down = 0.0;
         for case in 0..1_u32 << suspects.len() {
             let is_lost = |place: &usize| case >> place & 1 == 1;
-            let lost = (0..suspects.len()).filter(is_lost).flat_map(|place| suspects[place].1.clone()).collect();
+            let lost = (0..suspects.len())
+                .filter(is_lost)
+                .flat_map(|place| suspects[place].1.clone())
+                .collect();
             if diagram.stops_a_client(&lost) {
                 let share = |place| if is_lost(&place) { DOWN } else { 1.0 - DOWN };
                 down += (0..suspects.len()).map(share).product::<f64>();
