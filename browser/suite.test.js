@@ -14,7 +14,7 @@ import "./tests/print.js";
 import "./tests/motion.js";
 import "./tests/diagrams.js";
 import "./tests/run.js";
-// pending: import "./tests/run-local.js";
+import "./tests/run-local.js";
 import "./tests/offline.js";
 import "./tests/weight.js";
 
