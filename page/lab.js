@@ -297,7 +297,7 @@ class LabFigure extends HTMLElement {
   }
 
   #show(speak) {
-    const { svg, say, goals, step, over } = this.#module.view();
+    const { svg, say, goals, begun, over } = this.#module.view();
     this.#over = over;
     const template = make("template");
     template.innerHTML = svg;
@@ -326,7 +326,7 @@ class LabFigure extends HTMLElement {
       words.textContent = say;
       this.#spoken = performance.now();
     }
-    this.#parts.back.setAttribute("aria-disabled", String(step === 0));
+    this.#parts.back.setAttribute("aria-disabled", String(!begun));
     this.#parts.step.setAttribute("aria-disabled", String(over));
     goals.forEach((reached, place) => {
       const goal = this.#parts.goals[place];

@@ -26,6 +26,8 @@ export const chromiumPath = told("BOOK_CHROMIUM");
 export const xtaskPath = told("BOOK_XTASK");
 /** The folder that holds book.toml. */
 export const rootFolder = told("BOOK_ROOT");
+/** What the figures show natively, a run a line. */
+export const tracePath = told("BOOK_TRACE");
 /** Only tests whose name holds this text are run; empty: all. */
 export const only = process.env.BOOK_ONLY ?? "";
 /** Keep every page's screenshot, not only those of failing pages. */

@@ -322,7 +322,8 @@ export function mainWords() {
   const main = document.querySelector("main");
   if (!main) return null;
   const copy = main.cloneNode(true);
-  for (const tool of copy.querySelectorAll("script, style, noscript, template, .code-bar, .result, .printed")) {
+  // A figure that moves says something else at each moment.
+  for (const tool of copy.querySelectorAll("script, style, noscript, template, .code-bar, .result, .printed, .needs-script, lab-figure")) {
     tool.remove();
   }
   return copy.textContent.replace(/\s+/g, " ").trim();
@@ -338,7 +339,7 @@ export function hidden(_, { where, seen, texts }) {
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
     const element = node.parentElement;
     if (!node.data.trim() || shown.has(node)) continue;
-    if (element.closest("script, style, noscript, template, title, desc, .code-bar, .boring, [hidden]")) continue;
+    if (element.closest("script, style, noscript, template, title, desc, .code-bar, .boring, .needs-script, [hidden]")) continue;
     if (element.closest("svg") && !element.closest("figure.diagram")) continue;
     // A mark to copy a link by, such as "#", is drawn on hover.
     if (!/[\p{L}\p{N}]/u.test(node.data)) continue;

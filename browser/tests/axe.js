@@ -15,29 +15,31 @@ const WHOLE_RULES = [
   "landmark-one-main", "landmark-unique", "link-name", "meta-viewport", "skip-link",
 ];
 
+/** What axe finds below `scope`: of `rules`, or of all its rules. */
+export async function axe(tab, scope, rules = null) {
+  await tab.evaluate(source);
+  const violations = await tab.evaluate(async ({ more, scope, rules }) => {
+    const { violations } = await globalThis.axe.run(scope ?? document, {
+      resultTypes: ["violations"],
+      ...(rules && { runOnly: { type: "rule", values: rules } }),
+    });
+    return violations.map(({ id, impact, help, nodes }) => ({
+      id,
+      impact,
+      help,
+      count: nodes.length,
+      nodes: nodes.slice(0, more).map(({ target, html, failureSummary }) =>
+        `${target.join(" ")} ${html.slice(0, 120)} (${failureSummary.split("\n").slice(1).join("; ").trim().slice(0, 240)})`),
+    }));
+  }, { more: MORE, scope, rules });
+  return violations.map(({ id, impact, help, count, nodes }) =>
+    `axe ${id}, ${impact}: ${help}${nodes.map((node) => `\n      ${node}`).join("")}`
+    + (count > MORE ? `\n      … and ${count - MORE} more` : ""));
+}
+
 for (const colorScheme of ["light", "dark"]) {
   group(`axe, ${colorScheme}`, ({ each }) => {
     const some = pages.filter(({ type }) => type !== "print" || colorScheme === "light");
-    each(some, { colorScheme }, async (page, tab) => {
-      await tab.evaluate(source);
-      const rules = page.type === "print" ? WHOLE_RULES : null;
-      const violations = await tab.evaluate(async ({ more, rules }) => {
-        const { violations } = await globalThis.axe.run(document, {
-          resultTypes: ["violations"],
-          ...(rules && { runOnly: { type: "rule", values: rules } }),
-        });
-        return violations.map(({ id, impact, help, nodes }) => ({
-          id,
-          impact,
-          help,
-          count: nodes.length,
-          nodes: nodes.slice(0, more).map(({ target, html, failureSummary }) =>
-            `${target.join(" ")} ${html.slice(0, 120)} (${failureSummary.split("\n").slice(1).join("; ").trim().slice(0, 240)})`),
-        }));
-      }, { more: MORE, rules });
-      return violations.map(({ id, impact, help, count, nodes }) =>
-        `axe ${id}, ${impact}: ${help}${nodes.map((node) => `\n      ${node}`).join("")}`
-        + (count > MORE ? `\n      … and ${count - MORE} more` : ""));
-    });
+    each(some, { colorScheme }, (page, tab) => axe(tab, null, page.type === "print" ? WHOLE_RULES : null));
   });
 }

@@ -78,7 +78,7 @@ impl<F: Figure> Run for Player<F> {
         }
     }
 
-    /// `{"step":3,"over":false,"svg":"<svg …","say":"…","goals":[true,false]}`
+    /// `{"begun":true,"over":false,"svg":"<svg …","say":"…","goals":[true,false]}`
     fn view(&self) -> String {
         let scene = self.scene();
         let goals: Vec<&str> = self
@@ -88,8 +88,8 @@ impl<F: Figure> Run for Player<F> {
             .map(|reached| if reached { "true" } else { "false" })
             .collect();
         format!(
-            "{{\"step\":{},\"over\":{},\"svg\":{},\"say\":{},\"goals\":[{}]}}",
-            self.steps,
+            "{{\"begun\":{},\"over\":{},\"svg\":{},\"say\":{},\"goals\":[{}]}}",
+            !self.events.is_empty(),
             self.over,
             quoted(&scene.svg(F::ABOUT.title)),
             quoted(scene.words()),
@@ -190,7 +190,7 @@ mod tests {
         run.act(1, 100);
         assert_eq!(run.words(), "It is 4.");
         assert!(
-            run.view().starts_with("{\"step\":4,\"over\":true,"),
+            run.view().starts_with("{\"begun\":true,\"over\":true,"),
             "{}",
             run.view()
         );

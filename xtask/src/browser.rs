@@ -77,6 +77,8 @@ pub fn run(root: &Path, options: &Options) -> Result<ExitCode> {
         .as_deref()
         .map(std::path::absolute)
         .transpose()?;
+    let trace = out.join("trace");
+    fs::write(&trace, traced()).with_context(|| format!("cannot write {}", trace.display()))?;
     let status = Command::new(&node)
         .args(["--test", "--test-reporter=spec"])
         .arg(root.join("browser/suite.test.js"))
@@ -88,6 +90,7 @@ pub fn run(root: &Path, options: &Options) -> Result<ExitCode> {
         .env("BOOK_SITE_URL", SITE_URL)
         .env("BOOK_SITE_ORIGIN", SITE_ORIGIN)
         .env("BOOK_OUT", &out)
+        .env("BOOK_TRACE", &trace)
         .env("BOOK_PACKAGES", &packages)
         .env("BOOK_CHROMIUM", &chromium)
         .env("BOOK_XTASK", &xtask)
@@ -110,6 +113,18 @@ pub fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// What every figure shows natively, a run a line.
+fn traced() -> String {
+    let mut lines = String::new();
+    for entry in labs::all() {
+        for run in labs::trace::runs(entry.about) {
+            lines.push_str(&labs::trace::line(entry, &run));
+            lines.push('\n');
+        }
+    }
+    lines
 }
 
 /// The program `name` on the caller's path.
