@@ -232,11 +232,9 @@ group("keyboard, keys", ({ each }) => {
     await tab.keyboard.press("Enter");
     await contents.waitFor({ state: "visible" });
     assert.equal(await button.getAttribute("aria-expanded"), "true", "open contents do not say aria-expanded");
-    await tab.keyboard.press("Tab");
-    assert.ok(
-      await tab.evaluate(() => document.querySelector("#contents").contains(document.activeElement)),
-      "after the contents are opened, Tab does not lead into them",
-    );
+    const inside = () => tab.evaluate(() => document.querySelector("#contents").contains(document.activeElement));
+    if (!(await inside())) await tab.keyboard.press("Tab");
+    assert.ok(await inside(), "the focus is not in the opened contents, nor does Tab lead into them");
     await tab.keyboard.press("Escape");
     await contents.waitFor({ state: "hidden" });
     assert.equal(await tab.evaluate(() => document.activeElement?.id), "contents-button",

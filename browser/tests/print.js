@@ -68,7 +68,7 @@ function partsOf(page) {
       parts.headings.push(heading.replace(/\s+/g, " ").trim());
       heading = undefined;
     }
-    if (token.open === "figcaption") parts.captions.push(token.attributes.get("id"));
+    if (token.open === "figcaption" && token.attributes.get("id")) parts.captions.push(token.attributes.get("id"));
   }
   return parts;
 }
