@@ -13,6 +13,7 @@ import "./tests/noscript.js";
 import "./tests/print.js";
 import "./tests/motion.js";
 import "./tests/diagrams.js";
+import "./tests/figures.js";
 import "./tests/run.js";
 import "./tests/run-local.js";
 import "./tests/offline.js";

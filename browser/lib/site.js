@@ -4,6 +4,7 @@
 
 import fs from "node:fs";
 import path from "node:path";
+import zlib from "node:zlib";
 
 import { siteFolder, siteUrl } from "./config.js";
 import { tokens } from "./html.js";
@@ -68,12 +69,12 @@ export const printPage = pages.find((page) => page.type === "print");
 /** Chapters: pages that are neither the 404 page nor the whole book. */
 export const chapters = pages.filter((page) => page.type !== "404" && page.type !== "print");
 
-/** The largest page by its HTML of those for which `holds` is true, or `undefined`. */
+/** The largest page, packed, of those for which `holds` is true, or `undefined`. */
 export function largest(holds) {
-  return pages.filter(holds).reduce(
-    (best, page) => (best && best.html.length >= page.html.length ? best : page),
-    undefined,
-  );
+  return pages.filter(holds).reduce((best, page) => {
+    page.packed ??= zlib.gzipSync(page.html).length;
+    return best && best.packed >= page.packed ? best : page;
+  }, undefined);
 }
 
 /** One page of each type, the largest of it. */

@@ -115,12 +115,14 @@ group("offline", ({ one }) => {
           await at.waitForTimeout(300);
         }
         await second.close();
+        // A browser asks for a newer worker some time after a page is opened; here it asks now.
+        await tab.evaluate(async () => (await navigator.serviceWorker.getRegistration()).update());
         let visits = 0;
         for (; visits < VISITS_MAX && seen.at(-1).page !== "new"; visits += 1) {
-          await tab.goto(own.origin + chapters[visits % chapters.length].address);
-          seen.push(await build(tab));
           // A reader reads: the worker has the time to fetch the new build.
           await tab.waitForTimeout(1500);
+          await tab.goto(own.origin + chapters[visits % chapters.length].address);
+          seen.push(await build(tab));
         }
         const faults = seen.filter(({ page, styles }) => page !== styles)
           .map(({ page, styles }) => `a page of the ${page} build with the styles of the ${styles} one`);
