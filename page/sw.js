@@ -87,12 +87,31 @@ const notKept = () =>
     { status: 503, headers: { "Content-Type": "text/html; charset=utf-8" } },
   );
 
+// A page that asks the newer build to take over, and only when it has is loaded again. Asked for again
+// any earlier, it could reach this worker at its end and never be answered.
+const handOver = () =>
+  new Response(
+    '<!DOCTYPE html><html lang="en"><meta charset="UTF-8"><title>A newer build</title><link rel="icon" href="data:,">' +
+      `<script type="module">
+        const { serviceWorker } = navigator;
+        const again = () => location.reload();
+        serviceWorker.addEventListener("controllerchange", again);
+        setTimeout(again, 5000);
+        const registration = await serviceWorker.getRegistration();
+        registration?.waiting ? registration.waiting.postMessage("take over") : again();
+      </script></html>`,
+    { headers: { "Content-Type": "text/html; charset=utf-8" } },
+  );
+
+// Once is enough: a newer build that does not come is waited for with the older one in sight.
+let handedOver = false;
+
 async function page(name) {
   const { waiting } = self.registration;
-  if (waiting && (await self.clients.matchAll()).length < 2) {
+  if (waiting && !handedOver && (await self.clients.matchAll()).length < 2) {
     // The reader leaves the last page of the older build: the newer one answers instead.
-    waiting.postMessage("take over");
-    return new Response("", { headers: { Refresh: "0" } });
+    handedOver = true;
+    return handOver();
   }
   if (name in FILES) {
     const answer = await stored(name);
