@@ -1,0 +1,1 @@
+labs::export!(labs::figures::hash_ring);
