@@ -55,7 +55,16 @@ function recordStops(_, { where }) {
 
 const STEPS_SPARE = 40;
 
+/** Lets the figures of a page come alive, as they do when one reads down to them, and goes back up. */
+async function wakeFigures(tab) {
+  const figures = await tab.locator("lab-figure").all();
+  for (const figure of figures) await figure.scrollIntoViewIfNeeded();
+  for (const figure of figures) await figure.and(tab.locator(".lab-alive")).waitFor();
+  await tab.evaluate(() => scrollTo({ top: 0, behavior: "instant" }));
+}
+
 async function walk(page, tab) {
+  await wakeFigures(tab);
   const stops = await inPage(tab, expectStops);
   await inPage(tab, recordStops);
   let recorded = [];
