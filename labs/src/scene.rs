@@ -202,11 +202,17 @@ impl Shape {
         if live {
             write!(svg, " data-key=\"{}\"", escaped(&self.key))?;
             if let Some((action, value, does)) = &self.tap {
-                let does = escaped(does);
+                // The words that one sees are part of the name by which one asks for it aloud
+                // (WCAG 2.2, 2.5.3).
+                let name = if does.contains(&self.label) {
+                    escaped(does)
+                } else {
+                    escaped(&format!("{}: {does}", self.label))
+                };
                 write!(
                     svg,
                     " role=\"button\" tabindex=\"0\" data-act=\"{action}\" data-value=\"{value}\" \
-                     aria-label=\"{does}\""
+                     aria-label=\"{name}\""
                 )?;
             }
         }
@@ -393,9 +399,15 @@ mod tests {
                 .tone(Tone::Bad)
                 .tap(0, 5, "Stop \"a\""),
         );
+        scene.add(
+            Shape::rect("b", 9.0, 2.0, 30.0, 30.0)
+                .label("b 7")
+                .tap(0, 6, "Stop b"),
+        );
         let live = scene.svg("T & T");
         assert!(live.contains("role=\"button\" tabindex=\"0\" data-act=\"0\" data-value=\"5\""));
         assert!(live.contains("aria-label=\"Stop &quot;a&quot;\""), "{live}");
+        assert!(live.contains("aria-label=\"b 7: Stop b\""), "{live}");
         let still = scene.still("T & T");
         assert!(
             !still.contains("button") && !still.contains("data-"),
