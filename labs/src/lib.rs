@@ -13,6 +13,8 @@ pub mod scene;
 #[cfg(not(target_family = "wasm"))]
 pub mod trace;
 pub mod wasm;
+#[cfg(not(target_family = "wasm"))]
+pub mod way;
 
 use figure::{About, Figure, Setup};
 use player::Player;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use labs::figure::{Kind, Setup};
-use labs::trace;
+use labs::{trace, way};
 
 #[test]
 fn a_run_is_decided_by_its_seed_and_its_settings() {
@@ -109,5 +109,13 @@ fn controls_begin_within_their_bounds_and_have_keys_fit_for_a_link() {
                 Kind::Text { value } => assert!(!value.is_empty(), "{name}"),
             }
         }
+    }
+}
+
+#[test]
+fn a_reader_who_tries_things_reaches_a_goal() {
+    for entry in labs::all() {
+        let way = way::to_a_goal(entry).unwrap_or_else(|| panic!("{}: no way", entry.name));
+        assert_eq!(way.walk(entry), Some(way.events.len()), "{}", entry.name);
     }
 }
