@@ -182,7 +182,7 @@ class LabFigure extends HTMLElement {
     );
     this.#module.about.actions.forEach(({ label, button: own }, place) => {
       if (own) {
-        const made = make("button", { type: "button", class: "lab-act" }, label);
+        const made = make("button", { type: "button", class: "lab-act", "data-act": place, "data-value": 0 }, label);
         made.addEventListener("click", () => this.#act(place, 0));
         bar.append(made);
       }

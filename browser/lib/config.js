@@ -26,7 +26,7 @@ export const chromiumPath = told("BOOK_CHROMIUM");
 export const xtaskPath = told("BOOK_XTASK");
 /** The folder that holds book.toml. */
 export const rootFolder = told("BOOK_ROOT");
-/** What the figures show natively, a run a line. */
+/** What the figures show natively, a run a line, and a way to a goal of each. */
 export const tracePath = told("BOOK_TRACE");
 /** Only tests whose name holds this text are run; empty: all. */
 export const only = process.env.BOOK_ONLY ?? "";

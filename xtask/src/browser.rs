@@ -115,10 +115,14 @@ pub fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     })
 }
 
-/// What every figure shows natively, a run a line.
+/// What every figure shows natively, a run a line, and for each a way to one of its goals.
 fn traced() -> String {
     let mut lines = String::new();
     for entry in labs::all() {
+        if let Some(way) = labs::way::to_a_goal(entry) {
+            lines.push_str(&way.line(entry));
+            lines.push('\n');
+        }
         for run in labs::trace::runs(entry.about) {
             lines.push_str(&labs::trace::line(entry, &run));
             lines.push('\n');
