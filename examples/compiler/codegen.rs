@@ -150,23 +150,14 @@ pub fn generate(
             .map_err(|error| format!("`{}` is too long: {error}", code.name))?;
     }
     // What is called and not here must come from another module.
-    let mut called: Vec<String> = object
-        .relocations
-        .iter()
-        .map(|r| r.symbol.clone())
-        .collect();
-    called.sort();
-    called.dedup();
-    for name in called {
-        if object.symbols.iter().all(|symbol| symbol.name != name) {
-            let known = declared.iter().find(|(declared, _)| *declared == name);
+    for Relocation { symbol: name, .. } in &object.relocations {
+        if object.symbols.iter().all(|symbol| symbol.name != *name) {
+            let known = declared.iter().find(|(declared, _)| declared == name);
             let signature = known.map_or(RUNTIME_SIGNATURE, |(_, text)| text);
-            let signature = signature.to_string();
-            let at = None;
             object.symbols.push(Symbol {
-                name,
-                signature,
-                at,
+                name: name.clone(),
+                signature: signature.to_string(),
+                at: None,
             });
         }
     }

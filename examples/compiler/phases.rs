@@ -37,13 +37,18 @@ pub fn analyse(source: &Source) -> Result<(Module, Symbols), Vec<Diagnostic>> {
         let message = format!("longer than {SOURCE_BYTES_MAX} bytes");
         return Err(vec![Diagnostic::new(span, message)]);
     }
-    let (tokens, mut errors) = lexer::lex(&source.text);
+    let (tokens, lexical_errors) = lexer::lex(&source.text);
     let (module, syntax_errors) = parser::parse(&tokens);
     let (symbols, type_errors) = types::check(&module);
-    errors.extend(syntax_errors);
-    errors.extend(type_errors);
-    errors.sort_by_key(|error| error.span.start);
-    errors.dedup_by_key(|error| error.span.start);
+    let all = [lexical_errors, syntax_errors, type_errors];
+    let mut errors: Vec<Diagnostic> = Vec::new();
+    for error in all.into_iter().flatten() {
+        let start = error.span.start;
+        // Of two errors at one place the earlier phase's is shown.
+        if let Err(place) = errors.binary_search_by_key(&start, |e| e.span.start) {
+            errors.insert(place, error);
+        }
+    }
     errors.truncate(ERRORS_MAX);
     match errors.is_empty() {
         true => Ok((module, symbols)),
