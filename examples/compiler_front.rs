@@ -50,7 +50,7 @@ fn main() {
     for (number, variable) in symbols.variables.iter().enumerate() {
         let at = variable.name.span.start;
         let uses = symbols.meaning.iter();
-        let uses = uses.filter(|(place, id)| id.0 == number && **place != at);
+        let uses = uses.filter(|(place, id)| id.0 == number && *place != at);
         let uses: Vec<String> =
             uses.map(|(place, _)| here(&source, *place)).collect();
         let used = match uses.is_empty() {

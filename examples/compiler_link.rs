@@ -47,11 +47,7 @@ fn story() -> Result<(), String> {
     let image = link(&objects).map_err(|errors| errors[0].to_string())?;
     println!("  after linking and loading at {LOAD_ADDRESS:#x}");
     let places = image.symbols.iter();
-    let mut places: Vec<(u32, &str)> = places
-        .map(|(name, at)| (at + LOAD_ADDRESS, &**name))
-        .collect();
-    places.sort();
-    let places = places.iter().map(|(at, name)| format!("{name} {at:x}"));
+    let places = places.map(|(name, at)| format!("{name} {:x}", at + LOAD_ADDRESS));
     let places: Vec<String> = places.collect();
     println!(
         "    {}\n    {}",

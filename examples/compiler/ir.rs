@@ -244,7 +244,9 @@ impl Lower<'_> {
     /// The slot of the variable that the name at this place means.
     fn variable(&mut self, at: Span) -> Slot {
         // The checker has seen to it that each name means a variable.
-        let VariableId(id) = self.symbols.meaning[&at.start];
+        let mut meaning = self.symbols.meaning.iter();
+        let meant = meaning.find(|(start, _)| *start == at.start);
+        let (_, VariableId(id)) = *meant.expect("a name means a variable");
         if let Some(slot) = self.slot_of[id] {
             return slot;
         }

@@ -1,18 +1,26 @@
 //! Phase 7, linking and loading: objects become one image, and the image a process.
 
-use super::codegen::Object;
+use super::codegen::{Object, Symbol};
 use super::cpu::{Cause, Cpu, Instruction, Reg};
 use super::encode::{encode, to_bytes};
 use super::interpret::{Ending, Outcome};
-use std::collections::BTreeMap;
 use std::fmt;
 
 pub struct Image {
     pub words: Vec<u32>,
-    /// Where each function starts, in bytes from the start of the image.
-    pub symbols: BTreeMap<String, u32>,
-    /// Where a division by zero stops: module and line.
-    lines: BTreeMap<u32, (String, u32)>,
+    /// Where each function starts, in bytes from the start of the image; the first
+    /// comes first.
+    pub symbols: Vec<(String, u32)>,
+    /// Where a division by zero stops, and its module and line.
+    lines: Vec<(u32, String, u32)>,
+}
+
+/// A function that a module has.
+struct Defined<'a> {
+    /// Bytes from the start of the image.
+    at: u32,
+    module: &'a str,
+    symbol: &'a Symbol,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,29 +47,34 @@ pub enum LinkError {
 pub fn link(objects: &[Object]) -> Result<Image, Vec<LinkError>> {
     let mut errors = Vec::new();
     let mut words = Vec::new();
+    let mut lines = Vec::new();
     let mut bases = Vec::new();
-    let mut defined: BTreeMap<&str, (u32, &Object, &str)> = BTreeMap::new();
+    let mut defined: Vec<Defined> = Vec::new();
     for object in objects {
-        let base = words.len() as u32 * 4;
+        let (base, module) = (words.len() as u32 * 4, &object.module);
         bases.push(base);
         words.extend(&object.words);
+        for (at, line) in &object.lines {
+            lines.push((base + at, module.clone(), *line));
+        }
         for symbol in &object.symbols {
             let Some(at) = symbol.at else { continue };
-            let entry = (base + at, object, &*symbol.signature);
-            if let Some((_, first, _)) = defined.insert(&symbol.name, entry) {
+            if let Some(first) = find(&defined, &symbol.name) {
                 errors.push(LinkError::Duplicate {
                     symbol: symbol.name.clone(),
-                    modules: [first.module.clone(), object.module.clone()],
+                    modules: [first.module.to_string(), module.clone()],
                 });
             }
+            let at = base + at;
+            defined.push(Defined { at, module, symbol });
         }
     }
     for (object, base) in objects.iter().zip(bases) {
         errors.extend(unresolved(object, &defined));
         for relocation in &object.relocations {
             let at = base + relocation.at;
-            if let Some((target, ..)) = defined.get(&*relocation.symbol) {
-                let patched = patch_call(&mut words, at, *target);
+            if let Some(target) = find(&defined, &relocation.symbol) {
+                let patched = patch_call(&mut words, at, target.at);
                 errors.extend(patched.err().map(LinkError::Encoding));
             }
         }
@@ -69,46 +82,38 @@ pub fn link(objects: &[Object]) -> Result<Image, Vec<LinkError>> {
     if !errors.is_empty() {
         return Err(errors);
     }
-    let mut symbols = BTreeMap::new();
-    for (name, (at, ..)) in &defined {
-        symbols.insert(name.to_string(), *at);
-    }
-    let mut lines = BTreeMap::new();
-    let mut base = 0;
-    for object in objects {
-        for (at, line) in &object.lines {
-            lines.insert(base + at, (object.module.clone(), *line));
-        }
-        base += object.words.len() as u32 * 4;
-    }
+    let symbols = defined.iter();
+    let symbols = symbols.map(|defined| (defined.symbol.name.clone(), defined.at));
     Ok(Image {
-        symbols,
+        symbols: symbols.collect(),
         words,
         lines,
     })
 }
 
+fn find<'a>(defined: &'a [Defined<'a>], name: &str) -> Option<&'a Defined<'a>> {
+    defined.iter().find(|defined| defined.symbol.name == name)
+}
+
 /// What this module wants and nobody has, or not as it thinks.
-fn unresolved(
-    object: &Object,
-    defined: &BTreeMap<&str, (u32, &Object, &str)>,
-) -> Vec<LinkError> {
-    let wanted = object.symbols.iter().filter(|symbol| symbol.at.is_none());
-    let errors = wanted.filter_map(|symbol| match defined.get(&*symbol.name) {
-        None => Some(LinkError::Undefined {
-            symbol: symbol.name.clone(),
-            module: object.module.clone(),
-        }),
-        Some((_, owner, found)) if *found != symbol.signature => {
-            Some(LinkError::Signature {
-                symbol: symbol.name.clone(),
-                wanted: (object.module.clone(), symbol.signature.clone()),
-                found: (owner.module.clone(), found.to_string()),
-            })
+fn unresolved(object: &Object, defined: &[Defined]) -> Vec<LinkError> {
+    let mut errors = Vec::new();
+    for wanted in object.symbols.iter().filter(|symbol| symbol.at.is_none()) {
+        let (symbol, module) = (wanted.name.clone(), object.module.clone());
+        match find(defined, &symbol) {
+            None => errors.push(LinkError::Undefined { symbol, module }),
+            Some(found) if found.symbol.signature != wanted.signature => {
+                let owner = found.module.to_string();
+                errors.push(LinkError::Signature {
+                    symbol,
+                    wanted: (module, wanted.signature.clone()),
+                    found: (owner, found.symbol.signature.clone()),
+                });
+            }
+            Some(_) => {}
         }
-        Some(_) => None,
-    });
-    errors.collect()
+    }
+    errors
 }
 
 /// A distance has 32 bits and an instruction holds at most 20 of them: `auipc` adds
@@ -139,8 +144,8 @@ pub const LOAD_ADDRESS: u32 = 1 << 16;
 pub fn load(image: &Image, address: u32) -> Result<Cpu, Cause> {
     let mut cpu = Cpu::new(MEMORY_BYTES);
     cpu.load(address, &to_bytes(&image.words))?;
-    let start = image.symbols.get("_start").copied().unwrap_or(0);
-    cpu.set_pc(address.wrapping_add(start));
+    let start = image.symbols.iter().find(|(name, _)| name == "_start");
+    cpu.set_pc(address.wrapping_add(start.map_or(0, |(_, at)| *at)));
     cpu.set_register(Reg::SP, LOAD_ADDRESS);
     Ok(cpu)
 }
@@ -155,9 +160,9 @@ pub fn run(image: &Image, address: u32, cycles_max: u64) -> (Outcome, u64) {
         Ok(exit) => (Ending::Finished, exit.cycles),
         Err(fault) => {
             let at = fault.pc.wrapping_sub(address);
-            let place = image.lines.get(&at).cloned();
+            let place = image.lines.iter().find(|(stop, ..)| *stop == at).cloned();
             let ending = match (fault.cause, place) {
-                (Cause::Breakpoint, Some((module, line))) => {
+                (Cause::Breakpoint, Some((_, module, line))) => {
                     Ending::DividedByZero { module, line }
                 }
                 (Cause::OutsideMemory { .. }, _) => Ending::StackFull,

@@ -1,7 +1,6 @@
 //! Phase 5, optimisation: the same answer with fewer steps.
 
 use super::ir::*;
-use std::collections::BTreeSet;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Level {
@@ -174,10 +173,10 @@ fn drop_unreachable(code: &mut Code) {
 /// what computes something that is read later.
 fn drop_unread(code: &mut Code, level: Level) {
     let live_at = live_at_labels(code);
-    let mut live = Live::new();
+    let mut live = vec![false; code.slots.len()];
     let mut kept = Vec::new();
     for mut step in std::mem::take(&mut code.steps).into_iter().rev() {
-        let is_unread = written(&step).is_some_and(|slot| !live.contains(&slot));
+        let is_unread = written(&step).is_some_and(|slot| !live[slot]);
         if is_unread && !has_effect(&step, level) {
             continue;
         }
@@ -209,23 +208,21 @@ fn has_effect(step: &Step, level: Level) -> bool {
 }
 // ANCHOR_END: has_effect
 
-type Live = BTreeSet<Slot>;
+/// By the number of a slot: is it read later, before it is written?
+type Live = Vec<bool>;
 
 /// For each label the slots that are read after it before they are written. Loops
 /// jump back, so this is repeated until nothing is added.
 fn live_at_labels(code: &mut Code) -> Vec<Live> {
-    let mut live_at = Vec::new();
-    live_at.resize_with(code.labels + 1, Live::new); // labels count from 1
+    let nothing = vec![false; code.slots.len()];
+    let mut live_at = vec![nothing.clone(); code.labels + 1]; // they count from 1
     loop {
         let mut grew = false;
-        let mut live = Live::new();
+        let mut live = nothing.clone();
         for step in code.steps.iter_mut().rev() {
             before(step, &mut live, &live_at);
             if let Step::Label(label) = step {
-                let known = &mut live_at[*label];
-                for slot in &live {
-                    grew |= known.insert(*slot);
-                }
+                grew |= add(&mut live_at[*label], &live);
             }
         }
         if !grew {
@@ -234,20 +231,32 @@ fn live_at_labels(code: &mut Code) -> Vec<Live> {
     }
 }
 
+/// Adds `more` to `live`. Was any of it new?
+fn add(live: &mut Live, more: &Live) -> bool {
+    let mut grew = false;
+    for (is_live, more) in live.iter_mut().zip(more) {
+        grew |= *more && !*is_live;
+        *is_live |= *more;
+    }
+    grew
+}
+
 /// Turns the slots that are live after a step into those that are live before it.
 fn before(step: &mut Step, live: &mut Live, live_at: &[Live]) {
     match step {
         Step::Jump(label) => live.clone_from(&live_at[*label]),
-        Step::JumpIfZero(_, label) => live.extend(&live_at[*label]),
-        Step::Return(_) => live.clear(),
+        Step::JumpIfZero(_, label) => {
+            add(live, &live_at[*label]);
+        }
+        Step::Return(_) => live.fill(false),
         _ => {}
     }
     if let Some(slot) = written(step) {
-        live.remove(&slot);
+        live[slot] = false;
     }
     for value in operands(step) {
         if let Value::Slot(slot) = value {
-            live.insert(*slot);
+            live[*slot] = true;
         }
     }
 }

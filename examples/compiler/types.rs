@@ -3,7 +3,6 @@
 
 use super::diagnostics::{Diagnostic, Span};
 use super::parser::*;
-use std::collections::BTreeMap;
 
 /// The number of a variable in its module, in the order of declaration.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -18,8 +17,8 @@ pub struct Variable {
 #[derive(Default)]
 pub struct Symbols {
     pub variables: Vec<Variable>,
-    /// By the first byte of a name in the source: the variable that it means.
-    pub meaning: BTreeMap<usize, VariableId>,
+    /// For each name, where it begins in the source and which variable it means.
+    pub meaning: Vec<(usize, VariableId)>,
 }
 
 /// What a caller has to know about a function: `fn(int, bool) -> int`.
@@ -34,9 +33,9 @@ pub fn signature(function: &Function) -> String {
 
 pub fn check(module: &Module) -> (Symbols, Vec<Diagnostic>) {
     let mut checker = Checker {
-        functions: BTreeMap::new(),
+        functions: Vec::new(),
         symbols: Symbols::default(),
-        scopes: Vec::new(),
+        visible: Vec::new(),
         result: Type::Nothing,
         errors: Vec::new(),
     };
@@ -47,9 +46,10 @@ pub fn check(module: &Module) -> (Symbols, Vec<Diagnostic>) {
             let message = "functions with a `_` in front are the library's";
             checker.error(*span, message);
         }
-        if checker.functions.insert(text, function).is_some() {
+        if checker.named(text).is_some() {
             checker.error(*span, format!("there are two functions `{text}`"));
         }
+        checker.functions.push(function);
     }
     for function in &module.functions {
         checker.function(function);
@@ -58,10 +58,10 @@ pub fn check(module: &Module) -> (Symbols, Vec<Diagnostic>) {
 }
 
 struct Checker<'a> {
-    functions: BTreeMap<&'a str, &'a Function>,
+    functions: Vec<&'a Function>,
     symbols: Symbols,
-    /// The innermost scope is the last.
-    scopes: Vec<BTreeMap<&'a str, VariableId>>,
+    /// The variables of all scopes around this place: the innermost is the last.
+    visible: Vec<VariableId>,
     /// What the function that is being checked returns.
     result: Type,
     errors: Vec<Diagnostic>,
@@ -73,9 +73,9 @@ impl<'a> Checker<'a> {
             return;
         };
         self.result = function.result;
-        self.scopes = vec![BTreeMap::new()];
+        self.visible.clear();
         for (name, ty) in &function.parameters {
-            if self.scopes[0].contains_key(&*name.text) {
+            if self.innermost(&name.text).is_some() {
                 let message = format!("there are two parameters `{}`", name.text);
                 self.error(name.span, message);
             }
@@ -93,11 +93,11 @@ impl<'a> Checker<'a> {
     }
 
     fn block(&mut self, block: &'a Block) {
-        self.scopes.push(BTreeMap::new());
+        let outer = self.visible.len();
         for statement in block {
             self.statement(statement);
         }
-        self.scopes.pop();
+        self.visible.truncate(outer);
     }
 
     fn statement(&mut self, statement: &'a Statement) {
@@ -200,7 +200,7 @@ impl<'a> Checker<'a> {
     }
 
     fn call(&mut self, name: &'a Name, arguments: &'a [Expr]) -> Type {
-        let Some(function) = self.functions.get(&*name.text).copied() else {
+        let Some(function) = self.named(&name.text) else {
             let message = format!("there is no function `{}`", name.text);
             self.error(name.span, message);
             for argument in arguments {
@@ -222,14 +222,28 @@ impl<'a> Checker<'a> {
         function.result
     }
 
+    fn named(&self, name: &str) -> Option<&'a Function> {
+        let mut functions = self.functions.iter();
+        functions
+            .find(|function| function.name.text == name)
+            .copied()
+    }
+
     /// What a name means is what the innermost scope that has it says.
+    fn innermost(&self, name: &str) -> Option<VariableId> {
+        let is_named = |id: &&VariableId| {
+            let variable = &self.symbols.variables[id.0];
+            variable.name.text == name
+        };
+        self.visible.iter().rev().find(is_named).copied()
+    }
+
     fn variable(&mut self, name: &str, span: Span) -> Type {
-        let mut scopes = self.scopes.iter().rev();
-        let Some(&id) = scopes.find_map(|scope| scope.get(name)) else {
+        let Some(id) = self.innermost(name) else {
             self.error(span, format!("there is no variable `{name}`"));
             return Type::Unknown;
         };
-        self.symbols.meaning.insert(span.start, id);
+        self.symbols.meaning.push((span.start, id));
         self.symbols.variables[id.0].ty
     }
 
@@ -240,10 +254,8 @@ impl<'a> Checker<'a> {
             ty,
         };
         self.symbols.variables.push(variable);
-        self.symbols.meaning.insert(name.span.start, id);
-        if let Some(scope) = self.scopes.last_mut() {
-            scope.insert(&name.text, id);
-        }
+        self.symbols.meaning.push((name.span.start, id));
+        self.visible.push(id);
     }
 
     fn error(&mut self, span: Span, message: impl Into<String>) {

@@ -306,7 +306,7 @@ impl Lab {
             let at = variable.name.span.start;
             let meaning = self.symbols.meaning.iter();
             let uses: Vec<String> = meaning
-                .filter(|(place, id)| id.0 == number && **place != at)
+                .filter(|(place, id)| id.0 == number && *place != at)
                 .map(|(at, _)| place(*at))
                 .collect();
             let used = if uses.is_empty() {
@@ -353,9 +353,8 @@ impl Lab {
 
     fn linked(object: &Object, image: &Image) -> Vec<String> {
         let mut lines = Vec::new();
-        for at in (0..image.words.len() as u32).map(|word| word * 4) {
-            let names = image.symbols.iter().filter(|(_, place)| **place == at);
-            lines.extend(names.map(|(name, _)| format!("{:x} {name}", at + LOAD_ADDRESS)));
+        for (name, at) in &image.symbols {
+            lines.push(format!("{:x} {name}", at + LOAD_ADDRESS));
         }
         lines.push("calls, with the distance written in:".to_owned());
         for call in &object.relocations {
@@ -615,7 +614,7 @@ impl Lab {
             let at = number * 4;
             let address = at + LOAD_ADDRESS;
             let word = image.words[number as usize];
-            let name = image.symbols.iter().find(|(_, place)| **place == at);
+            let name = image.symbols.iter().find(|(_, place)| *place == at);
             let name = name.map_or(String::new(), |(name, _)| format!("  <- {name}"));
             if address == pc && !self.ended {
                 scene.add(Shape::rect("pc", -3.0, y - 7.5, WIDTH_MAX + 3.0, 15.0).tone(Tone::A));
