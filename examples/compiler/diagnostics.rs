@@ -52,11 +52,8 @@ impl Source {
 
     /// The text before byte `at`; a position inside a character is moved back.
     fn before(&self, at: usize) -> &str {
-        let mut at = at.min(self.text.len());
-        while !self.text.is_char_boundary(at) {
-            at -= 1;
-        }
-        &self.text[..at]
+        let mut places = (0..=at.min(self.text.len())).rev();
+        places.find_map(|at| self.text.get(..at)).unwrap_or("")
     }
 
     /// The number of the line that has byte `at`, from 1.
@@ -66,22 +63,23 @@ impl Source {
 
     /// Line and column of byte `at`. The column counts characters, from 1.
     pub fn place(&self, at: usize) -> (u32, usize) {
-        let before = self.before(at);
-        let lead = &before[before.rfind('\n').map_or(0, |newline| newline + 1)..];
-        (self.line(at), lead.chars().count() + 1)
+        (self.line(at), self.lead(at).chars().count() + 1)
+    }
+
+    /// What stands before byte `at` in its line.
+    fn lead(&self, at: usize) -> &str {
+        self.before(at).rsplit('\n').next().unwrap_or("")
     }
 
     // ANCHOR: render
     /// The error with its place, the line, and carets below what it is about.
     pub fn render(&self, error: &Diagnostic) -> String {
-        let before = self.before(error.span.start);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let line = self.text[line_start..].lines().next().unwrap_or("");
-        let lead = &before[line_start..];
-        let (number, column) =
-            (self.line(error.span.start), lead.chars().count() + 1);
+        let (number, column) = self.place(error.span.start);
+        let line = self.text.lines().nth(number as usize - 1).unwrap_or("");
+        let lead = self.lead(error.span.start);
         // What the error is about may go on below: mark only this line's part.
-        let about = self.before(error.span.end).get(before.len()..);
+        let before = self.before(error.span.start).len();
+        let about = self.before(error.span.end).get(before..);
         let about = about.and_then(|text| text.lines().next()).unwrap_or("");
         let margin = " ".repeat(number.to_string().len());
         let Diagnostic { message, .. } = error;

@@ -34,37 +34,37 @@ const SYMBOLS: [&str; 23] = [
 /// skipped, so that the rest is looked at too.
 pub fn lex(text: &str) -> (Vec<Token>, Vec<Diagnostic>) {
     let (mut tokens, mut errors) = (Vec::new(), Vec::new());
-    let mut start = 0;
-    while let Some(first) = text[start..].chars().next() {
-        let rest = &text[start..];
+    let (mut start, mut rest) = (0, text);
+    while let Some(first) = rest.chars().next() {
         let while_in = |is_in: fn(char) -> bool| {
-            rest.find(|c| !is_in(c)).unwrap_or(rest.len()) // a length in bytes
+            rest.split(|c| !is_in(c)).next().unwrap_or(rest)
         };
         let (mut kind, mut wrong) = (None, None);
         let len = if first.is_whitespace() {
-            while_in(char::is_whitespace)
+            while_in(char::is_whitespace).len() // in bytes
         } else if rest.starts_with("//") {
-            while_in(|c| c != '\n')
+            while_in(|c| c != '\n').len()
         } else if is_in_name(first) {
-            let len = while_in(is_in_name);
-            let (found, message) = word_or_number(&rest[..len]);
+            let word = while_in(is_in_name);
+            let (found, message) = word_or_number(word);
             kind = Some(found);
             wrong = message;
-            len
+            word.len()
         } else if let Some(symbol) = SYMBOLS.iter().find(|s| rest.starts_with(**s)) {
             kind = Some(Kind::Symbol(symbol));
             symbol.len()
         } else {
-            let len = while_in(is_unknown);
-            let unknown: String = rest[..len].chars().take(20).collect();
-            wrong = Some(format!("`{unknown}` is not part of the language"));
-            len
+            let unknown = while_in(is_unknown);
+            let short: String = unknown.chars().take(20).collect();
+            wrong = Some(format!("`{short}` is not part of the language"));
+            unknown.len()
         };
         let end = start + len;
         let span = Span { start, end };
         tokens.extend(kind.map(|kind| Token { kind, span }));
         errors.extend(wrong.map(|message| Diagnostic::new(span, message)));
         start = end;
+        rest = text.get(start..).unwrap_or("");
     }
     let end = Span { start, end: start };
     let kind = Kind::End;
