@@ -100,8 +100,8 @@ fn made(
     let object = translate(source, module, symbols, level)?;
     let linked = |object: &Object| {
         let library = runtime().map_err(|message| vec![message])?;
-        link(&[object.clone(), library])
-            .map_err(|errors| errors.iter().map(ToString::to_string).collect())
+        let linked = link(&[object.clone(), library]);
+        linked.map_err(|errors| errors.iter().map(ToString::to_string).collect())
     };
     let image: Result<Image, Vec<String>> = linked(&object);
     let ran = |image: &Result<Image, Vec<String>>| match image {
@@ -325,11 +325,12 @@ impl Lab {
     }
 
     fn functions(&self, codes: &[Code]) -> Vec<String> {
-        let lines = codes.iter().flat_map(|code| {
-            let header = format!("{}:", code.name);
-            std::iter::once(header).chain(steps(code))
-        });
-        lines.collect()
+        let mut lines = Vec::new();
+        for code in codes {
+            lines.push(format!("{}:", code.name));
+            lines.extend(steps(code));
+        }
+        lines
     }
 
     fn object(object: &Object) -> Vec<String> {
@@ -371,10 +372,11 @@ impl Lab {
     }
 
     fn diagnostics(&self, errors: &[Diagnostic]) -> Vec<String> {
-        let rendered = errors.iter().map(|error| self.source.render(error));
-        rendered
-            .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
-            .collect()
+        let rendered: String = errors
+            .iter()
+            .map(|error| self.source.render(error))
+            .collect();
+        rendered.lines().map(str::to_owned).collect()
     }
 
     /// The text below the phases, and what is said of it.
