@@ -37,7 +37,10 @@ pub struct About {
     pub goals: &'static [&'static str],
     /// Milliseconds from step to step while it plays.
     pub pace_ms: u32,
-    /// How far the still picture in the page has gone.
+    /// What is done, before its first step, in the run of which the still picture in the page is a
+    /// moment: actions with their values.
+    pub still_acts: &'static [(usize, i64)],
+    /// How far that run has gone.
     pub still_steps: usize,
     /// A run ends after this many steps at the latest.
     pub steps_max: usize,
@@ -214,6 +217,7 @@ mod tests {
         actions: &[],
         goals: &[],
         pace_ms: 500,
+        still_acts: &[],
         still_steps: 0,
         steps_max: 10,
     };

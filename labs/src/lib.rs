@@ -53,6 +53,9 @@ pub trait Run {
     fn still(&self) -> String;
     /// This moment in words.
     fn words(&self) -> String;
+    /// The goals that are reached, in the order of [`About::goals`].
+    #[cfg(not(target_family = "wasm"))]
+    fn reached(&self) -> Vec<bool>;
 }
 
 #[cfg_attr(target_family = "wasm", allow(dead_code))]

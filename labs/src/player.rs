@@ -104,6 +104,11 @@ impl<F: Figure> Run for Player<F> {
     fn words(&self) -> String {
         self.scene().words().to_owned()
     }
+
+    #[cfg(not(target_family = "wasm"))]
+    fn reached(&self) -> Vec<bool> {
+        self.figure.reached()
+    }
 }
 
 /// A text as JSON (RFC 8259, section 7).
@@ -140,6 +145,7 @@ mod tests {
             }],
             goals: &["Reach ten."],
             pace_ms: 1,
+            still_acts: &[],
             still_steps: 0,
             steps_max: 4,
         };

@@ -52,15 +52,16 @@ fn stroll(entry: &Entry, number: u64) -> Option<Way> {
     let acts_in_64 = [1, 4, 32][(number % 3) as usize];
     let mut events = Vec::new();
     while events.len() < EVENTS_MAX {
-        let offered = offered(entry.about, &run.view());
-        let event = if !offered.is_empty() && rng.u32(0..64) < acts_in_64 {
-            offered[rng.usize(0..offered.len())]
-        } else {
-            Event::Step
-        };
+        let mut event = Event::Step;
+        if rng.u32(0..64) < acts_in_64 {
+            let offered = offered(entry.about, &run.view());
+            if !offered.is_empty() {
+                event = offered[rng.usize(0..offered.len())];
+            }
+        }
         happen(run.as_mut(), event);
         events.push(event);
-        if let Some(goal) = reached(&run.view()) {
+        if let Some(goal) = reached(run.as_ref()) {
             return Some(Way { goal, set, events });
         }
     }
@@ -135,10 +136,9 @@ fn happen(run: &mut dyn Run, event: Event) {
     }
 }
 
-/// The first goal that a view says is reached.
-fn reached(view: &str) -> Option<usize> {
-    let (_, goals) = view.rsplit_once("\"goals\":[")?;
-    goals.split(',').position(|goal| goal.starts_with("true"))
+/// The first goal that is reached.
+fn reached(run: &dyn Run) -> Option<usize> {
+    run.reached().into_iter().position(|reached| reached)
 }
 
 impl Way {
@@ -167,7 +167,7 @@ impl Way {
                 return None;
             }
             happen(run.as_mut(), *event);
-            if reached(&run.view()) == Some(self.goal) {
+            if reached(run.as_ref()) == Some(self.goal) {
                 return Some(place + 1);
             }
         }

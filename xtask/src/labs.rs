@@ -220,6 +220,9 @@ fn caption(after: &str) -> (&str, &str) {
 fn figure(entry: &Entry, module: Option<String>, caption: &str) -> String {
     let name = entry.name;
     let mut run = entry.start(&Setup::new(1));
+    for (action, value) in entry.about.still_acts {
+        run.act(*action, *value);
+    }
     for _ in 0..entry.about.still_steps {
         run.step();
     }

@@ -126,6 +126,7 @@ impl Figure for Lab {
             "Triple the load, or more, and refuse nobody until it has settled.",
         ],
         pace_ms: 250,
+        still_acts: &[],
         still_steps: 90,
         steps_max: 480,
     };

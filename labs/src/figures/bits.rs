@@ -133,6 +133,7 @@ impl Figure for Lab {
             "Make a float that is not a number (NaN).",
         ],
         pace_ms: 500,
+        still_acts: &[],
         still_steps: 0,
         steps_max: 2_000,
     };

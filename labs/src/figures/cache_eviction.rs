@@ -105,6 +105,7 @@ impl Figure for Lab {
             "Make LFU the worst of the five, after 60 requests or more.",
         ],
         pace_ms: 350,
+        still_acts: &[],
         still_steps: 60,
         steps_max: 600,
     };

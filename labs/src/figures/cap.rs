@@ -368,6 +368,7 @@ impl Figure for Lab {
             "Heal the cut, and see a confirmed write gone from all three nodes.",
         ],
         pace_ms: 400,
+        still_acts: &[],
         still_steps: 4,
         steps_max: 500,
     };

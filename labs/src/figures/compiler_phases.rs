@@ -735,6 +735,7 @@ impl Figure for Lab {
             "Catch a wrong optimiser: let the program do something else than the interpreter says.",
         ],
         pace_ms: 900,
+        still_acts: &[],
         still_steps: 5,
         steps_max: 3_000,
     };

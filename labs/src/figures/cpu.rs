@@ -613,6 +613,7 @@ impl Figure for Lab {
             "Let the two-bit counters be wrong about one branch every time.",
         ],
         pace_ms: 700,
+        still_acts: &[],
         still_steps: 6,
         steps_max: 2_000,
     };

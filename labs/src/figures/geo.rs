@@ -159,7 +159,8 @@ impl Figure for Lab {
             "Without any outage, send more than one user in ten to a region that is not their fastest.",
         ],
         pace_ms: 300,
-        still_steps: 1,
+        still_acts: &[(0, 1)],
+        still_steps: 4,
         steps_max: 400,
     };
 

@@ -167,6 +167,7 @@ impl Figure for Lab {
             "Make the database refuse a commit.",
         ],
         pace_ms: 900,
+        still_acts: &[],
         still_steps: 5,
         steps_max: 20,
     };

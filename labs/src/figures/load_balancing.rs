@@ -104,6 +104,7 @@ impl Figure for Lab {
             "The weights are 3 to 2, whatever the servers do. Make them so wrong that the longest queue of weighted round robin, too, is ten times that of least connections.",
         ],
         pace_ms: 80,
+        still_acts: &[],
         still_steps: 300,
         steps_max: REQUESTS,
     };

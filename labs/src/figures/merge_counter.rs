@@ -151,6 +151,7 @@ impl Figure for Lab {
             "Give three likes during a cut and heal it, so that not even last write wins loses one.",
         ],
         pace_ms: 300,
+        still_acts: &[],
         still_steps: 24,
         steps_max: 900,
     };

@@ -231,6 +231,7 @@ impl Figure for Lab {
             "Break a consumer that remembers keys: lose an order or add it twice all the same.",
         ],
         pace_ms: 900,
+        still_acts: &[],
         still_steps: 10,
         steps_max: 600,
     };

@@ -178,6 +178,7 @@ impl Figure for Lab {
             "Fool a load test: 1,000 answers at 98 %, and a mean that is a third or more off the formula's 500 ms.",
         ],
         pace_ms: 80,
+        still_acts: &[],
         still_steps: 400,
         steps_max: STEPS,
     };

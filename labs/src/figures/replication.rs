@@ -341,6 +341,7 @@ impl Figure for Lab {
             "Lose an acknowledged write that a replica has, because you promoted the other one.",
         ],
         pace_ms: 80,
+        still_acts: &[],
         still_steps: 95,
         steps_max: 900,
     };

@@ -165,7 +165,8 @@ impl Figure for Lab {
             "Let the breaker open, and see it close again with all answered in time.",
         ],
         pace_ms: 100,
-        still_steps: 60,
+        still_acts: &[(0, 0)],
+        still_steps: 120,
         steps_max: 1_500,
     };
 

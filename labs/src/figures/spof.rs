@@ -422,6 +422,7 @@ impl Figure for Lab {
             "Add a part and lengthen the downtime.",
         ],
         pace_ms: 1_400,
+        still_acts: &[],
         still_steps: 5,
         steps_max: 600,
     };
