@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 /// What each step is for, and the command that repeats it.
-const STEPS: [(&str, &str); 13] = [
+const STEPS: [(&str, &str); 14] = [
     ("formatting", "cargo fmt --all --check"),
     (
         "lints",
@@ -17,6 +17,7 @@ const STEPS: [(&str, &str); 13] = [
     ("chapters", "cargo xtask check"),
     ("site", "cargo xtask build"),
     ("whole book as a PDF", "cargo xtask pdf"),
+    ("pages in a browser", "cargo xtask browser"),
     (
         "link checker",
         "cargo test --locked --manifest-path links/Cargo.toml",
