@@ -175,7 +175,8 @@ group("weight, table", ({ one }) => {
       const other = await Site.start(path.resolve(compareFolder), siteUrl);
       try {
         for (const name of ["heaviest chapter without a diagram", "heaviest chapter with diagrams"]) {
-          rows.push((await row(`the same in ${path.basename(compareFolder)}`, shown.get(name), other.origin)).cells);
+          const page = shown.get(name);
+          if (page) rows.push((await row(`the same in ${path.basename(compareFolder)}`, page, other.origin)).cells);
         }
       } finally {
         await other.stop();
