@@ -9,6 +9,7 @@ import zlib from "node:zlib";
 import { site } from "../lib/chromium.js";
 import { group } from "../lib/checks.js";
 import { outFolder, siteFolder, tracePath } from "../lib/config.js";
+import { wake } from "../lib/figures.js";
 import { files, pages } from "../lib/site.js";
 import { axe } from "./axe.js";
 
@@ -75,8 +76,7 @@ function weightOf(page) {
 /** The figure on a page, once it can be moved. */
 async function alive(tab, id) {
   const figure = tab.locator(`#${id}`);
-  await figure.scrollIntoViewIfNeeded();
-  await figure.and(tab.locator(".lab-alive")).waitFor();
+  await wake(figure);
   return figure;
 }
 

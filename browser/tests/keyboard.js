@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 
 import { site } from "../lib/chromium.js";
 import { group } from "../lib/checks.js";
+import { wakeAll } from "../lib/figures.js";
 import { inPage } from "../lib/inpage.js";
 import { chapters, largest, onePageOfEachType, pages } from "../lib/site.js";
 
@@ -55,16 +56,8 @@ function recordStops(_, { where }) {
 
 const STEPS_SPARE = 40;
 
-/** Lets the figures of a page come alive, as they do when one reads down to them, and goes back up. */
-async function wakeFigures(tab) {
-  const figures = await tab.locator("lab-figure").all();
-  for (const figure of figures) await figure.scrollIntoViewIfNeeded();
-  for (const figure of figures) await figure.and(tab.locator(".lab-alive")).waitFor();
-  await tab.evaluate(() => scrollTo({ top: 0, behavior: "instant" }));
-}
-
 async function walk(page, tab) {
-  await wakeFigures(tab);
+  await wakeAll(tab);
   const stops = await inPage(tab, expectStops);
   await inPage(tab, recordStops);
   let recorded = [];

@@ -3,7 +3,7 @@
 
 use crate::figure::{About, Kind, Setup};
 use crate::player::quoted;
-use crate::Entry;
+use crate::{Entry, Run};
 
 /// Runs of each figure.
 pub const RUNS: u64 = 25;
@@ -11,7 +11,7 @@ pub const RUNS: u64 = 25;
 const EVENTS: u64 = 120;
 
 /// One run: how it is set up, and what happens.
-pub struct Run {
+pub struct Traced {
     /// The seed.
     pub seed: u32,
     /// What is set, as `key<TAB>value` lines.
@@ -20,7 +20,7 @@ pub struct Run {
     pub events: Vec<Event>,
 }
 
-/// What happens in a run.
+/// What can happen in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// One step.
@@ -31,12 +31,38 @@ pub enum Event {
     Act(usize, i64),
 }
 
+impl Event {
+    /// Lets it happen.
+    pub fn happen(self, run: &mut dyn Run) {
+        match self {
+            Event::Step => drop(run.step()),
+            Event::Back => drop(run.back()),
+            Event::Act(action, value) => run.act(action, value),
+        }
+    }
+
+    /// As JSON: `"step"`, `"back"` or `[action,value]`.
+    pub fn json(self) -> String {
+        match self {
+            Event::Step => "\"step\"".to_owned(),
+            Event::Back => "\"back\"".to_owned(),
+            Event::Act(action, value) => format!("[{action},{value}]"),
+        }
+    }
+}
+
+/// Several events as JSON.
+pub fn listed(events: &[Event]) -> String {
+    let events: Vec<String> = events.iter().map(|event| event.json()).collect();
+    format!("[{}]", events.join(","))
+}
+
 /// The runs of one figure: always the same.
-pub fn runs(about: &About) -> Vec<Run> {
+pub fn runs(about: &About) -> Vec<Traced> {
     (0..RUNS).map(|number| run(about, number)).collect()
 }
 
-fn run(about: &About, number: u64) -> Run {
+fn run(about: &About, number: u64) -> Traced {
     let mut rng = fastrand::Rng::with_seed(number);
     // The first run is the one that a reader sees at first.
     let seed = if number == 0 { 1 } else { rng.u32(..) };
@@ -55,7 +81,7 @@ fn run(about: &About, number: u64) -> Run {
         1..=3 if number > 0 && acts > 0 => Event::Act(rng.usize(0..acts), rng.i64(0..16)),
         _ => Event::Step,
     });
-    Run {
+    Traced {
         seed,
         lines,
         events: events.collect(),
@@ -63,34 +89,20 @@ fn run(about: &About, number: u64) -> Run {
 }
 
 /// A run and the hash of what it showed after each event, as a line of JSON.
-pub fn line(entry: &Entry, run: &Run) -> String {
+pub fn line(entry: &Entry, run: &Traced) -> String {
     let mut shown = entry.start(&Setup::from_lines(run.seed.into(), &run.lines));
     let mut hash = Fnv::default();
     hash.add(shown.view().as_bytes());
-    let mut events = Vec::new();
     for event in &run.events {
-        match *event {
-            Event::Step => {
-                shown.step();
-                events.push("\"step\"".to_owned());
-            }
-            Event::Back => {
-                shown.back();
-                events.push("\"back\"".to_owned());
-            }
-            Event::Act(action, value) => {
-                shown.act(action, value);
-                events.push(format!("[{action},{value}]"));
-            }
-        }
+        event.happen(shown.as_mut());
         hash.add(shown.view().as_bytes());
     }
     format!(
-        "{{\"figure\":\"{}\",\"seed\":{},\"lines\":{},\"events\":[{}],\"hash\":\"{:08x}\"}}",
+        "{{\"figure\":\"{}\",\"seed\":{},\"lines\":{},\"events\":{},\"hash\":\"{:08x}\"}}",
         entry.name,
         run.seed,
         quoted(&run.lines),
-        events.join(","),
+        listed(&run.events),
         hash.0
     )
 }

@@ -3,7 +3,7 @@
 
 use crate::figure::{About, Kind, Setup};
 use crate::player::quoted;
-use crate::trace::Event;
+use crate::trace::{self, Event};
 use crate::{Entry, Run};
 
 /// Runs tried before a figure counts as one without a way.
@@ -59,7 +59,7 @@ fn stroll(entry: &Entry, number: u64) -> Option<Way> {
                 event = offered[rng.usize(0..offered.len())];
             }
         }
-        happen(run.as_mut(), event);
+        event.happen(run.as_mut());
         events.push(event);
         if let Some(goal) = reached(run.as_ref()) {
             return Some(Way { goal, set, events });
@@ -128,14 +128,6 @@ fn setup(set: &[(&'static str, String)]) -> Setup {
         .fold(first, |setup, (key, value)| setup.with(key, value))
 }
 
-fn happen(run: &mut dyn Run, event: Event) {
-    match event {
-        Event::Step => drop(run.step()),
-        Event::Back => drop(run.back()),
-        Event::Act(action, value) => run.act(action, value),
-    }
-}
-
 /// The first goal that is reached.
 fn reached(run: &dyn Run) -> Option<usize> {
     run.reached().into_iter().position(|reached| reached)
@@ -166,7 +158,7 @@ impl Way {
             if !can_be_done {
                 return None;
             }
-            happen(run.as_mut(), *event);
+            event.happen(run.as_mut());
             if reached(run.as_ref()) == Some(self.goal) {
                 return Some(place + 1);
             }
@@ -178,16 +170,12 @@ impl Way {
     pub fn line(&self, entry: &Entry) -> String {
         let set = self.set.iter();
         let set = set.map(|(key, value)| format!("[{},{}]", quoted(key), quoted(value)));
-        let events = self.events.iter().map(|event| match event {
-            Event::Act(action, value) => format!("[{action},{value}]"),
-            Event::Step | Event::Back => "\"step\"".to_owned(),
-        });
         format!(
-            "{{\"figure\":\"{}\",\"goal\":{},\"set\":[{}],\"way\":[{}]}}",
+            "{{\"figure\":\"{}\",\"goal\":{},\"set\":[{}],\"way\":{}}}",
             entry.name,
             self.goal,
             set.collect::<Vec<_>>().join(","),
-            events.collect::<Vec<_>>().join(",")
+            trace::listed(&self.events)
         )
     }
 }

@@ -42,11 +42,7 @@ fn a_picture_is_whole_at_every_moment() {
         for run in trace::runs(entry.about) {
             let mut shown = entry.start(&Setup::from_lines(run.seed.into(), &run.lines));
             for event in &run.events {
-                match *event {
-                    trace::Event::Step => drop(shown.step()),
-                    trace::Event::Back => drop(shown.back()),
-                    trace::Event::Act(action, value) => shown.act(action, value),
-                }
+                event.happen(shown.as_mut());
                 let view = shown.view();
                 let keys: Vec<&str> = view.split("data-key=\\\"").skip(1).collect();
                 let keys: Vec<&str> = keys

@@ -292,7 +292,7 @@ impl Figure for Lab {
             "Have five servers or more, none of which owns more than one and a quarter of its fair share on the ring.",
         ],
         pace_ms: 300,
-        still_acts: &[(1, 0)],
+        still_acts: &[(ADD, 0)],
         still_steps: 1,
         steps_max: 900,
     };
